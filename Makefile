@@ -1,0 +1,49 @@
+# Every target sets up what it needs first, once, in .venv.
+PYTHON ?= python3
+IMAGE ?= docs/photo.jpg
+OUT ?= crops
+export HTTP_PORT ?= 8000
+export GRPC_PORT ?= 8001
+export METRICS_PORT ?= 8002
+
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help crop test serve export train perf lint clean
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay picture
+	@$(BIN)/python -m server -- $(BIN)/gazecrop crop --server localhost:$(GRPC_PORT) \
+		--ratio 16:9 --ratio 1:1 --ratio 4:5 --overlay --out "$(OUT)" "$(IMAGE)"
+
+serve: .venv/.server ## serve on 127.0.0.1 until Ctrl-C (HTTP_PORT, GRPC_PORT, METRICS_PORT)
+	@$(BIN)/python -m server
+
+test: .venv/.dev ## run all tests, the end-to-end ones against the embedded Triton
+	$(BIN)/pytest
+
+lint: .venv/.dev ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+train: .venv/.training ## train the student: DATA="SET …" [IMAGENET=mobilenet_v2.safetensors]
+	@test -n "$(DATA)" || { echo 'error: name fixation sets: make train DATA="osie scene"'; exit 1; }
+	$(BIN)/python -m training.train $(DATA:%=--data %) $(IMAGENET:%=--imagenet %)
+
+export: .venv/.export ## export the checkpoint to ONNX, checked against it on real photos
+	$(BIN)/python -m export.onnx
+
+perf: .venv/.perf ## load-test the ensemble with perf_analyzer
+	$(BIN)/python -m server -- $(BIN)/python -m perf.load --server localhost:$(GRPC_PORT)
+
+clean: ## remove .venv and all that the targets wrote beside the sources
+	rm -rf .venv runs crops
+
+.venv/.%: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "setting up .venv for: $*"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+.PRECIOUS: .venv/.%

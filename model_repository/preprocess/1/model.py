@@ -1,0 +1,42 @@
+"""The ensemble's first step. Each request is answered by itself: a broken upload fails alone."""
+
+import json
+import traceback
+from typing import Any
+
+import cv2
+import numpy as np
+import photo
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        pixels = pb_utils.get_output_config_by_name(json.loads(args["model_config"]), "PIXELS")
+        self.canvas = int(pixels["dims"][0])
+        cv2.setNumThreads(1)  # the instances share the cores already
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        return [self._respond(request) for request in requests]
+
+    def _respond(self, request: Any) -> Any:
+        uploads = pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy().ravel()
+        try:
+            loaded = [photo.load(upload, self.canvas) for upload in uploads]
+        except photo.Unusable as error:
+            return _failure(str(error), pb_utils.TritonError.INVALID_ARG)
+        except Exception as error:
+            pb_utils.Logger.log_error(traceback.format_exc())
+            return _failure(f"preprocess failed: {error!r}", pb_utils.TritonError.INTERNAL)
+        pixels, extents, sizes = zip(*loaded, strict=True)
+        return pb_utils.InferenceResponse(
+            [
+                pb_utils.Tensor("PIXELS", np.stack(pixels)),
+                pb_utils.Tensor("EXTENT", np.array(extents, np.int32)),
+                pb_utils.Tensor("IMAGE_SIZE", np.array(sizes, np.int32)),
+            ]
+        )
+
+
+def _failure(message: str, code: int) -> Any:
+    return pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code))

@@ -1,0 +1,166 @@
+"""Uploaded files → upright RGB pixels in the network's one input shape.
+
+Uploads are hostile. Every bound here is checked on the file's header, before any pixel is
+decoded; whatever is wrong raises `Unusable`, which names the step and the reason.
+"""
+
+import io
+import re
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+MAX_BYTES = 20 * 2**20
+MAX_PIXELS = 64_000_000  # of the photo as declared: phone panoramas reach 63 megapixels
+MAX_SCAN_PIXELS = 10 * MAX_PIXELS  # a JPEG of several scans costs its pixels once for each
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+NEUTRAL = 128  # the network's zero: pixels enter it as x / 127.5 − 1
+MAX_SQUASH = 4 / 3  # how far a photo may be stretched; training/framing.py says why
+CELL = 16  # the sides of the framed photo are multiples of the network's coarsest stride
+
+ORIENTATION = 0x0112  # EXIF tag
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)  # exchange width and height
+
+Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS takes its place, with a message of its own
+Pixels = NDArray[np.uint8]
+
+
+class Unusable(Exception):
+    """The upload is no photo that can be predicted."""
+
+
+def load(data: bytes, canvas: int) -> tuple[Pixels, tuple[int, int], tuple[int, int]]:
+    """Decode an upload onto the canvas.
+
+    Returns:
+        The pixels, uint8 [canvas, canvas, 3]; the extent (height, width) of the photo there;
+        and the size (width, height) of the upright photo.
+
+    Raises:
+        Unusable: with the step and the reason.
+    """
+    image = _open(data)
+    try:
+        upright, turn = _orientation(image)
+        extent = extent_on_canvas(*upright, canvas)
+        stored = extent[::-1] if turn in SIDEWAYS else extent
+        if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
+            pixels = _decode_jpeg(data, *stored)
+        else:
+            pixels = _decode(image, *stored)
+    except Exception as error:  # the decoders raise many kinds on damaged data
+        raise Unusable(f"decode: the {image.format} is damaged or cut off: {error}") from error
+    if turn in TURNS:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(TURNS[turn]))
+    return _centred(pixels, canvas), extent, upright
+
+
+def extent_on_canvas(width: int, height: int, canvas: int) -> tuple[int, int]:
+    """Height and width in pixels that a photo of this size takes on the canvas."""
+    longest = max(width, height)
+
+    def fit(side: int) -> int:
+        return max(CELL, round(canvas * min(1, MAX_SQUASH * side / longest) / CELL) * CELL)
+
+    return fit(height), fit(width)
+
+
+def _open(data: bytes) -> Image.Image:
+    """Read the header and hold it against every bound."""
+    if not data:
+        raise Unusable("read: the file is empty")
+    if len(data) > MAX_BYTES:
+        raise Unusable(f"read: {len(data):,} bytes; at most {MAX_BYTES:,} are accepted")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Exception as error:  # the readers raise many kinds on hostile headers
+        raise Unusable(f"read: not an image in {', '.join(FORMATS)}") from error
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise Unusable(
+            f"read: {width}×{height} is {width * height:,} pixels; "
+            f"at most {MAX_PIXELS:,} are accepted"
+        )
+    if image.format in ("JPEG", "MPO"):
+        scans = _count_scans(data, enough=MAX_SCAN_PIXELS // (width * height))
+        if scans * width * height > MAX_SCAN_PIXELS:
+            raise Unusable(f"read: a JPEG of {width}×{height} in {scans} scans is too much work")
+    return image
+
+
+def _count_scans(data: bytes, enough: int) -> int:
+    """How many scans a JPEG has; exact only where there may be more than `enough`."""
+    scans = data.count(b"\xff\xda")  # counts chance matches in embedded data, too
+    if scans <= enough:
+        return scans
+    scans, position = 0, 2
+    marker = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+    while found := marker.search(data, position):
+        if found[1] == b"\xd9":  # the image ends; what follows is other data
+            break
+        scans += found[1] == b"\xda"
+        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return scans
+
+
+def _orientation(image: Image.Image) -> tuple[tuple[int, int], int]:
+    """The size (width, height) of the upright photo, and the EXIF orientation to undo."""
+    if image.format == "TIFF":  # its reader turns the picture, and says so in its size
+        return image.size, 1
+    turn = image.getexif().get(ORIENTATION, 1)
+    return (image.size[::-1] if turn in SIDEWAYS else image.size), turn
+
+
+def _decode_jpeg(data: bytes, height: int, width: int) -> Pixels:
+    """Decode at the smallest eighth (libjpeg-turbo's DCT scaling) that is large enough."""
+    pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, min_factor=1)
+    smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
+    return _enlarge(cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA), height, width)
+
+
+def _decode(image: Image.Image, height: int, width: int) -> Pixels:
+    """Decode what libjpeg-turbo cannot turn into RGB; transparent parts become white."""
+    image.draft(None, (width, height))  # DCT scaling for CMYK JPEGs, nothing for the others
+    image = _in_8_bits(image)
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    smaller = (min(width, image.width), min(height, image.height))
+    image = image.resize(smaller, Image.Resampling.BOX, reducing_gap=2)
+    if image.mode == "RGBA":
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image).convert("RGB")
+    return _enlarge(np.asarray(image), height, width)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """Grey photos of 16 bits lose the lower 8; other wide values are spread over 0–255."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, np.float32))
+        return Image.fromarray(cv2.normalize(values, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U))
+    return image
+
+
+def _enlarge(pixels: Pixels, height: int, width: int) -> Pixels:
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def _centred(pixels: Pixels, canvas: int) -> Pixels:
+    height, width = pixels.shape[:2]
+    top, left = (canvas - height) // 2, (canvas - width) // 2
+    framed = np.full((canvas, canvas, 3), NEUTRAL, np.uint8)
+    framed[top : top + height, left : left + width] = pixels
+    return framed

@@ -1,0 +1,1 @@
+"""The embedded Triton: a real tritonserver, assembled from PyPI packages."""

@@ -1,0 +1,72 @@
+"""Run the embedded Triton.
+
+    python -m server                       serve until interrupted
+    python -m server -- COMMAND [ARG …]    serve while COMMAND runs; use a server that answers
+
+Ports come from HTTP_PORT, GRPC_PORT and METRICS_PORT (8000, 8001, 8002).
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from server.embedded import Address, ServerError, run
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _address() -> Address:
+    try:
+        http, grpc, metrics = (
+            int(os.environ.get(f"{name}_PORT") or default)
+            for name, default in (("HTTP", 8000), ("GRPC", 8001), ("METRICS", 8002))
+        )
+    except ValueError as error:
+        raise ServerError(f"HTTP_PORT, GRPC_PORT, METRICS_PORT are numbers: {error}") from error
+    return Address(http=http, grpc=grpc, metrics=metrics)
+
+
+def serve(address: Address) -> int:
+    with run(address) as process:
+        print(
+            f"gazecrop serves on {address.host}: {address.http} HTTP, {address.grpc} gRPC, "
+            f"{address.metrics} metrics. Ctrl-C stops it.",
+            flush=True,
+        )
+        status = process.wait()
+    raise ServerError(f"tritonserver stopped by itself with status {status}")
+
+
+def serve_while(command: list[str], address: Address) -> int:
+    with contextlib.ExitStack() as stack:
+        if not address.serves_saliency():
+            stack.enter_context(run(address))
+        return subprocess.call(command)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m server", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("command", nargs="*", help="serve only while this command runs")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        address = _address()
+        return serve_while(args.command, address) if args.command else serve(address)
+    except ServerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+
+from export.onnx import MODEL, TOLERANCE, ExportError, export, largest_deviation, to_onnx
+from training import student
+from training.evaluate import CHECKPOINT
+
+
+@pytest.fixture(scope="module")
+def graph() -> onnx.ModelProto:
+    return to_onnx(student.load(CHECKPOINT))
+
+
+def test_the_committed_graph_is_the_export_of_the_committed_checkpoint(
+    graph: onnx.ModelProto,
+) -> None:
+    committed = onnx.load(MODEL)
+    assert committed.graph == graph.graph
+    assert largest_deviation(student.load(CHECKPOINT), MODEL) <= TOLERANCE / 10
+
+
+def test_a_graph_that_deviates_is_refused_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph: onnx.ModelProto
+) -> None:
+    other = student.load(CHECKPOINT)
+    with torch.no_grad():
+        other.readout.score.weight.mul_(1.1)
+    student.save(other, tmp_path / "other.safetensors")
+    monkeypatch.setattr("export.onnx.to_onnx", lambda network: graph)
+    out = tmp_path / "model.onnx"
+    out.write_bytes(b"the previous one")
+    with pytest.raises(ExportError, match="deviates"):
+        export(tmp_path / "other.safetensors", out)
+    assert out.read_bytes() == b"the previous one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "other.safetensors"]
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    import safetensors.torch
+
+    path = tmp_path / "weights.safetensors"
+    safetensors.torch.save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match="not a student's checkpoint"):
+        export(path, tmp_path / "model.onnx")

@@ -1,0 +1,130 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from server import embedded
+from tests.conftest import free_address
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(address: embedded.Address) -> dict[str, str]:
+    return {
+        **os.environ,
+        "HTTP_PORT": str(address.http),
+        "GRPC_PORT": str(address.grpc),
+        "METRICS_PORT": str(address.metrics),
+    }
+
+
+def processes_naming(text: str) -> list[str]:
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text in (arguments := command.read_text().replace("\0", " ")):
+                found.append(arguments)
+        except OSError:
+            continue  # it has ended meanwhile
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> None:
+    address = free_address()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "server"],
+        cwd=ROOT,
+        env=environment(address),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert f"{address.grpc} gRPC" in process.stdout.readline()
+    assert address.is_ready()
+    assert processes_naming(f"--http-port={address.http}")
+    stubs = processes_naming(f"{process.pid}")
+    process.send_signal(number)
+    assert process.wait(20) == 130
+    assert not processes_naming(f"--http-port={address.http}")
+    assert not [stub for stub in stubs if stub in processes_naming("python_backend_stub")]
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    address = free_address()
+    with (
+        socket.create_server(("127.0.0.1", address.grpc)),
+        pytest.raises(embedded.ServerError, match=rf"127\.0\.0\.1:{address.grpc}.*GRPC_PORT"),
+        (tmp_path / "log").open("w") as log,
+        embedded.run(address, log=log),
+    ):
+        pass
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(embedded.PACKAGES, "no_such_module", "no-such-package")
+    with (
+        pytest.raises(embedded.ServerError, match=r"no-such-package.*pip install"),
+        embedded.run(free_address()),
+    ):
+        pass
+
+
+def test_a_model_that_does_not_load_stops_the_start(tmp_path: Path) -> None:
+    model = tmp_path / "repository" / "broken"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text('backend: "onnxruntime" max_batch_size: 1')
+    started = time.monotonic()
+    with (
+        (tmp_path / "log").open("w") as log,
+        pytest.raises(embedded.ServerError, match="before it was ready"),
+        embedded.run(free_address(), model.parent, log=log),
+    ):
+        pass
+    assert time.monotonic() - started < 20
+    assert "model.onnx" in (tmp_path / "log").read_text()
+
+
+def test_serves_while_a_command_runs_and_passes_its_status_on() -> None:
+    address = free_address()
+    url = f"http://127.0.0.1:{address.http}/v2/models/saliency/ready"
+    code = f"import sys, urllib.request as r; sys.exit(r.urlopen({url!r}).status - 193)"
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "--", sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(address),
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 7
+    assert not address.is_ready()
+
+
+def test_uses_a_server_that_answers(address: embedded.Address) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "--", "true"],
+        cwd=ROOT,
+        env=environment(address),
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0
+    assert not done.stderr
+    assert address.is_ready()
+
+
+def test_listens_on_loopback_alone(address: embedded.Address) -> None:
+    listening = subprocess.run(["cat", "/proc/net/tcp"], capture_output=True, text=True, check=True)
+    hosts = {
+        fields[1].split(":")[0]
+        for fields in map(str.split, listening.stdout.splitlines()[1:])
+        if int(fields[1].split(":")[1], 16) in (address.http, address.grpc, address.metrics)
+        and fields[3] == "0A"
+    }
+    assert hosts == {"0100007F"}

@@ -1,0 +1,1 @@
+"""From gaze data to the shipped student: data, network, training, evaluation."""
