@@ -7,11 +7,11 @@ Ports come from HTTP_PORT, GRPC_PORT and METRICS_PORT (8000, 8001, 8002).
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from types import FrameType
 
 from server.embedded import Address, ServerError, run
@@ -44,10 +44,16 @@ def serve(address: Address) -> int:
 
 
 def serve_while(command: list[str], address: Address) -> int:
-    with contextlib.ExitStack() as stack:
-        if not address.serves_saliency():
-            stack.enter_context(run(address))
+    if address.serves_saliency():
         return subprocess.call(command)
+    with tempfile.TemporaryFile("w+") as log:
+        try:
+            with run(address, log=log):
+                return subprocess.call(command)
+        except ServerError:
+            log.seek(0)
+            sys.stderr.write(log.read())
+            raise
 
 
 def main() -> int:
