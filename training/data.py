@@ -12,12 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
-
-from training.framing import frame
 
 
 @dataclass(frozen=True)
@@ -28,10 +23,19 @@ class Photo:
 
     def pixels(self) -> NDArray[np.uint8]:
         """RGB [height, width, 3]."""
-        bgr = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise ValueError(f"{self.path} cannot be read as an image")
-        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        return read_pixels(self.path)
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8]:
+    """The photo in a file, RGB [height, width, 3].
+
+    Raises:
+        ValueError: the file cannot be read as an image.
+    """
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError(f"{path} cannot be read as an image")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_fixation_set(folder: Path) -> list[Photo]:
@@ -82,64 +86,3 @@ def fixation_density(
     counts = np.zeros((grid, grid), np.float32)
     np.add.at(counts, (row, column), 1)
     return counts / counts.sum()
-
-
-class FixationDataset(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Framed photos with their fixation densities: pixels, extent, density.
-
-    The photos are decoded once and kept. With `augment`, every access draws a new crop
-    (which moves the fixations along), mirror image and brightness.
-    """
-
-    FEWEST_FIXATIONS = 8  # a crop with fewer says too little
-
-    def __init__(
-        self, photos: list[Photo], canvas: int, grid: int, augment: bool, seed: int = 0
-    ) -> None:
-        self.photos = photos
-        self.canvas, self.grid, self.augment = canvas, grid, augment
-        self.random = np.random.default_rng(seed)
-        self.pixels = [photo.pixels() for photo in photos]
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        pixels, fixations = self.pixels[index], self.photos[index].fixations
-        if self.augment:
-            pixels, fixations = self._crop(pixels, fixations)
-            pixels, fixations = self._mirror(pixels, fixations)
-            pixels = self._light(pixels)
-        density = fixation_density(fixations, pixels.shape[1], pixels.shape[0], self.grid)
-        framed, extent = frame(pixels, self.canvas)
-        return torch.from_numpy(framed), torch.from_numpy(extent), torch.from_numpy(density)
-
-    def _crop(
-        self, pixels: NDArray[np.uint8], fixations: NDArray[np.float32]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Half of the time a window of random place, size and shape; all shapes get seen."""
-        if self.random.random() < 0.5:
-            return pixels, fixations
-        height, width = pixels.shape[:2]
-        size = self.random.uniform(0.5, 1, 2) * (width, height)
-        left_top = self.random.uniform(0, (width, height) - size)
-        left, top, right, bottom = np.concatenate([left_top, left_top + size]).astype(int)
-        moved = fixations - np.array([left, top], np.float32)
-        inside = ((moved >= 0) & (moved < (right - left, bottom - top))).all(axis=1)
-        if inside.sum() < self.FEWEST_FIXATIONS:
-            return pixels, fixations
-        return pixels[top:bottom, left:right], moved[inside]
-
-    def _mirror(
-        self, pixels: NDArray[np.uint8], fixations: NDArray[np.float32]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        if self.random.random() < 0.5:
-            return pixels, fixations
-        mirrored = fixations.copy()
-        mirrored[:, 0] = pixels.shape[1] - fixations[:, 0]
-        return np.ascontiguousarray(pixels[:, ::-1]), mirrored
-
-    def _light(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Brightness and contrast, by one random straight line through the values."""
-        values = np.arange(256) * self.random.uniform(0.7, 1.3) + self.random.uniform(-30, 30)
-        return np.asarray(cv2.LUT(pixels, np.clip(values, 0, 255).astype(np.uint8)), np.uint8)

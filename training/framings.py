@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from training import student
 from training.data import read_fixation_set, split
-from training.evaluate import CHECKPOINT, predict
+from training.evaluate import CHECKPOINT
 from training.framing import CELL, resize
 from training.metrics import nss, on_photo
+from training.predictors import FramedNetwork
 
 Pixels = NDArray[np.uint8]
 Predict = Callable[[student.Student, Pixels], NDArray[np.float32]]
@@ -30,7 +31,7 @@ FEWEST_FIXATIONS = 20
 
 
 def squashed(max_squash: float) -> Predict:
-    return lambda network, photo: predict(network, photo, max_squash)
+    return lambda network, photo: FramedNetwork(network, max_squash)(photo)
 
 
 @torch.inference_mode()

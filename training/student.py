@@ -31,17 +31,18 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class BlockSizes:
-    """Widths of one inverted residual block; `hidden` equal to the input means no expansion."""
+    """Widths of one inverted residual block, and which of its parts it has."""
 
     hidden: int
     out: int
     stride: int
     residual: bool
+    expand: bool = True  # without, the hidden maps are the input's
 
 
 def _mobilenet_v2_blocks() -> tuple[BlockSizes, ...]:
     """Blocks 1–13 of MobileNetV2 1.0 (Sandler et al., 2018, table 2)."""
-    blocks, width = [BlockSizes(hidden=32, out=16, stride=1, residual=False)], 16
+    blocks, width = [BlockSizes(hidden=32, out=16, stride=1, residual=False, expand=False)], 16
     for out, repeats, first_stride in ((24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1)):
         for repeat in range(repeats):
             stride = first_stride if repeat == 0 else 1
@@ -81,7 +82,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         hidden = sizes.hidden
         self.residual = sizes.residual
-        self.expand = nn.Conv2d(width, hidden, 1) if hidden != width else None
+        self.expand = nn.Conv2d(width, hidden, 1) if sizes.expand else None
         self.depthwise = nn.Conv2d(hidden, hidden, 3, sizes.stride, padding=1, groups=hidden)
         self.project = nn.Conv2d(hidden, sizes.out, 1)
 
@@ -91,14 +92,46 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
+class Features(nn.Module):
+    """The first blocks of a MobileNetV2, tapped after some of them."""
+
+    def __init__(self, stem: int, blocks: tuple[BlockSizes, ...], taps: tuple[int, ...]) -> None:
+        super().__init__()
+        self.taps = taps
+        self.stem = nn.Conv2d(3, stem, 3, stride=2, padding=1)
+        widths = [stem, *(block.out for block in blocks)]
+        self.widths = [widths[tap] for tap in taps]
+        self.block = nn.ModuleDict(
+            {
+                str(number): InvertedResidual(width, block)
+                for number, (width, block) in enumerate(zip(widths[:-1], blocks, strict=True), 1)
+            }
+        )
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Taps [N, width, h, w], finest first, of pictures [N, 3, H, W] with values in −1…1."""
+        x = F.relu6(self.stem(x))
+        taps = []
+        for number, block in self.block.items():
+            x = block(x)
+            if int(number) in self.taps:
+                taps.append(x)
+        return taps
+
+    def load_imagenet(self, path: Path) -> None:
+        """Start from MobileNetV2's weights, stored under the same names."""
+        weights = safetensors.torch.load_file(path)
+        self.load_state_dict({name: weights[name] for name in self.state_dict()})
+
+
 class Readout(nn.Module):
     """Taps at stride 8 and coarser → one map of scores at stride 8."""
 
-    def __init__(self, tap_widths: list[int], sizes: StudentSizes) -> None:
+    def __init__(self, taps: list[int], lateral: int, readout: int) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(nn.Conv2d(width, sizes.lateral, 1) for width in tap_widths)
-        self.mix = nn.Conv2d(sizes.lateral, sizes.readout, 3, padding=1)
-        self.score = nn.Conv2d(sizes.readout, 1, 1)
+        self.laterals = nn.ModuleList(nn.Conv2d(width, lateral, 1) for width in taps)
+        self.mix = nn.Conv2d(lateral, readout, 3, padding=1)
+        self.score = nn.Conv2d(readout, 1, 1)
 
     def forward(self, taps: list[Tensor]) -> Tensor:
         height, width = taps[0].shape[-2:]
@@ -112,11 +145,11 @@ class Readout(nn.Module):
 class Finalizer(nn.Module):
     """Scores on the canvas → log density on the photo's own grid."""
 
-    def __init__(self, sizes: StudentSizes) -> None:
+    def __init__(self, grid: int, prior: int) -> None:
         super().__init__()
-        self.grid = sizes.grid
+        self.grid = grid
         self.log_sigma = nn.Parameter(torch.zeros(()))  # σ of the smoothing, in canvas cells
-        self.prior = nn.Parameter(torch.zeros(1, 1, sizes.prior, sizes.prior))
+        self.prior = nn.Parameter(torch.zeros(1, 1, prior, prior))
 
     def forward(self, scores: Tensor, extent: Tensor, stride: int) -> Tensor:
         rows = self._smoothing(extent[:, 0], scores.shape[-2], stride)  # [N, grid, h]
@@ -149,47 +182,47 @@ class Student(nn.Module):
     def __init__(self, sizes: StudentSizes | None = None) -> None:
         super().__init__()
         self.sizes = sizes = sizes or StudentSizes()
-        self.stem = nn.Conv2d(3, sizes.stem, 3, stride=2, padding=1)
-        widths = [sizes.stem, *(block.out for block in sizes.blocks)]
-        self.block = nn.ModuleDict(
-            {
-                str(number): InvertedResidual(width, block)
-                for number, (width, block) in enumerate(
-                    zip(widths[:-1], sizes.blocks, strict=True), 1
-                )
-            }
-        )
-        self.readout = Readout([widths[tap] for tap in sizes.taps], sizes)
-        self.finalizer = Finalizer(sizes)
+        self.features = Features(sizes.stem, sizes.blocks, sizes.taps)
+        self.readout = Readout(self.features.widths, sizes.lateral, sizes.readout)
+        self.finalizer = Finalizer(sizes.grid, sizes.prior)
+
+    def scores(self, pictures: Tensor) -> Tensor:
+        """Scores [N, 1, h, w] of pictures [N, 3, H, W] with values in −1…1."""
+        return self.readout(self.features(pictures))
 
     def log_density(self, pixels: Tensor, extent: Tensor) -> Tensor:
         """Log density [N, grid, grid] of uint8 pixels [N, H, W, 3]."""
-        x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
-        x = F.relu6(self.stem(x))
-        taps = []
-        for number, block in self.block.items():
-            x = block(x)
-            if int(number) in self.sizes.taps:
-                taps.append(x)
-        scores = self.readout(taps)
+        scores = self.scores(normalised(pixels))
         return self.finalizer(scores, extent, stride=pixels.shape[1] // scores.shape[-2])
 
     def forward(self, pixels: Tensor, extent: Tensor) -> Tensor:
         """Probability [N, grid, grid] that gaze falls into each cell of the photo."""
         return self.log_density(pixels, extent).exp()
 
-    def load_imagenet(self, path: Path) -> None:
-        """Start the feature extractor from MobileNetV2's weights, stored under the same names."""
-        weights = safetensors.torch.load_file(path)
-        extractor = {k for k in self.state_dict() if k.startswith(("stem.", "block."))}
-        self.load_state_dict({k: weights[k] for k in extractor}, strict=False)
+
+def normalised(pixels: Tensor) -> Tensor:
+    """uint8 pixels [N, H, W, 3] → [N, 3, H, W] with values in −1…1, as MobileNetV2 was trained."""
+    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def save(student: Student, path: Path, **notes: str) -> None:
-    """Write a checkpoint that rebuilds itself; `notes` (figures, say) go into its metadata."""
+def save(student: Student, path: Path, **metadata: str) -> None:
+    """Write a checkpoint that rebuilds itself; `metadata` (figures, say) goes with it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
-    safetensors.torch.save_file(state, path, {"sizes": student.sizes.to_json(), **notes})
+    safetensors.torch.save_file(state, path, {"sizes": student.sizes.to_json(), **metadata})
+
+
+def notes(path: Path) -> dict[str, str]:
+    """What `save` wrote beside the weights.
+
+    Raises:
+        ValueError: the file is not a student's checkpoint.
+    """
+    with safetensors.safe_open(path, framework="pt") as file:
+        metadata: dict[str, str] = file.metadata() or {}
+    if "sizes" not in metadata:
+        raise ValueError(f"{path} is not a student's checkpoint: it names no sizes")
+    return metadata
 
 
 def load(path: Path) -> Student:
@@ -198,10 +231,6 @@ def load(path: Path) -> Student:
     Raises:
         ValueError: the file is not a student's checkpoint.
     """
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-    if "sizes" not in metadata:
-        raise ValueError(f"{path} is not a student's checkpoint: it names no sizes")
-    student = Student(StudentSizes.from_json(metadata["sizes"]))
+    student = Student(StudentSizes.from_json(notes(path)["sizes"]))
     student.load_state_dict(safetensors.torch.load_file(path))
     return student.eval()

@@ -5,7 +5,6 @@ import pytest
 
 from tests.conftest import encode
 from training.data import (
-    FixationDataset,
     Photo,
     fixation_density,
     is_validation,
@@ -70,17 +69,3 @@ def test_density_counts_fixations_by_cell() -> None:
     fixations = np.array([[0, 0], [99, 49], [99.9, 49.9], [60, 10]], np.float32)
     density = fixation_density(fixations, width=100, height=50, grid=2)
     assert density.tolist() == [[0.25, 0.25], [0, 0.5]]
-
-
-def test_augmentation_moves_fixations_with_the_picture(tmp_path: Path) -> None:
-    photos = read_fixation_set(write_set(tmp_path))
-    dataset = FixationDataset(photos, canvas=64, grid=8, augment=True)
-    for index in list(range(12)) * 5:
-        pixels, extent, density = dataset[index]
-        top, left = ((64 - extent) // 2).tolist()
-        photo = pixels[top : 64 - top, left : 64 - left].float().mean(dim=2).numpy()
-        rows = np.add.reduceat(photo, np.arange(8) * photo.shape[0] // 8, axis=0)
-        brightness = np.add.reduceat(rows, np.arange(8) * photo.shape[1] // 8, axis=1)
-        looked_at = brightness[density.numpy() > 0].mean()
-        assert looked_at > 1.2 * brightness[density.numpy() == 0].mean()
-        assert density.sum().item() == pytest.approx(1)

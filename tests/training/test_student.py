@@ -14,7 +14,7 @@ TINY = StudentSizes(
     grid=8,
     stem=8,
     blocks=(
-        BlockSizes(hidden=8, out=8, stride=1, residual=True),
+        BlockSizes(hidden=8, out=8, stride=1, residual=True, expand=False),
         BlockSizes(hidden=24, out=8, stride=2, residual=False),
         BlockSizes(hidden=40, out=16, stride=2, residual=False),
         BlockSizes(hidden=24, out=16, stride=2, residual=False),
@@ -53,7 +53,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_only_cells_of_the_photo_are_read() -> None:
     """Scores beside the photo change nothing; scores on it do."""
-    finalizer = student.Finalizer(TINY)
+    finalizer = student.Finalizer(grid=8, prior=8)
     scores, extent = torch.randn(1, 1, 8, 8), torch.tensor([[32, 64]])
     expected = finalizer(scores, extent, stride=8)
     beside, inside = scores.clone(), scores.clone()
@@ -65,7 +65,7 @@ def test_only_cells_of_the_photo_are_read() -> None:
 
 
 def test_the_grid_follows_the_photo_on_the_canvas() -> None:
-    finalizer = student.Finalizer(TINY)
+    finalizer = student.Finalizer(grid=8, prior=8)
     with torch.no_grad():
         finalizer.log_sigma.fill_(-1)  # sharp enough to tell neighbouring cells apart
     for row in (3, 4):
@@ -77,18 +77,14 @@ def test_the_grid_follows_the_photo_on_the_canvas() -> None:
         assert density.sum(dim=0).argmax() == 5
 
 
-def test_imagenet_weights_start_the_extractor(tmp_path: Path) -> None:
-    """Layers of the same name are taken, the others keep their random start."""
-    weights = {"stem.weight": torch.ones(32, 3, 3, 3), "stem.bias": torch.zeros(32)}
-    reference = Student().state_dict()
-    weights |= {k: torch.full_like(v, 0.5) for k, v in reference.items() if k.startswith("block.")}
-    save_file({**weights, "fc.weight": torch.zeros(3)}, tmp_path / "imagenet.safetensors")
+def test_imagenet_weights_start_the_features(tmp_path: Path) -> None:
     network = Student()
-    network.load_imagenet(tmp_path / "imagenet.safetensors")
-    state = network.state_dict()
-    assert (state["stem.weight"] == 1).all()
-    assert (state["block.13.project.weight"] == 0.5).all()
-    assert state["readout.score.weight"].std() > 0
+    weights = {k: torch.full_like(v, 0.5) for k, v in network.features.state_dict().items()}
+    save_file({**weights, "fc.weight": torch.zeros(3)}, tmp_path / "imagenet.safetensors")
+    network.features.load_imagenet(tmp_path / "imagenet.safetensors")
+    assert (network.features.stem.weight == 0.5).all()
+    assert (network.features.state_dict()["block.13.project.weight"] == 0.5).all()
+    assert network.readout.score.weight.std() > 0
 
 
 def test_the_shipped_checkpoint_is_small() -> None:

@@ -1,0 +1,118 @@
+"""The whole recipe, tiny: from gaze data to a student, interrupted and resumed."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.test_data import write_set
+from training import student
+from training.cost import macs
+from training.data import read_fixation_set, split
+from training.ensemble import mixture_weights
+from training.evaluate import mean_nss
+from training.predictors import FramedNetwork, open_predictor
+
+ROOT = Path(__file__).parents[2]
+RECIPE = Path(__file__).parent / "tiny.toml"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_set(folder / "squares", photos=40)
+    write_set(folder / "unlabelled", photos=20)
+    shutil.move(folder / "unlabelled" / "images", folder / "photos")
+    shutil.rmtree(folder / "unlabelled")
+    return folder
+
+
+def command(data: Path, run: Path, module: str = "training", *more: str) -> list[str]:
+    arguments = ["--data", str(data), "--run", str(run), "--recipe", str(RECIPE), *more]
+    return [sys.executable, "-m", module, *arguments]
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, which was interrupted by Ctrl-C in each of its stages."""
+    run = tmp_path_factory.mktemp("run")
+    for sign in ("teacher-0/log.jsonl", "distilled/log.jsonl", "pruned/latest.safetensors"):
+        process = subprocess.Popen(command(data, run), cwd=ROOT, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (run / sign).exists() and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(2)
+        process.wait(20)
+    subprocess.run(command(data, run), cwd=ROOT, check=True)
+    return run
+
+
+def test_every_stage_leaves_its_result(run: Path) -> None:
+    weights = [member["weight"] for member in json.loads((run / "ensemble.json").read_text())]
+    assert len(weights) == 2
+    assert sum(weights) == pytest.approx(1, abs=1e-3)
+    targets = np.load(run / "targets.npy")
+    assert np.allclose(targets.sum(axis=(1, 2)), 1, atol=1e-4)
+    frontier = [json.loads(line) for line in (run / "pruned/frontier.jsonl").open()]
+    costs = [point["gmac"] for point in frontier]
+    assert min(costs) <= 0.015 < max(costs)
+
+
+def test_the_final_student_is_small_and_looks_where_people_do(run: Path, data: Path) -> None:
+    network = student.load(run / "student" / "student.safetensors")
+    assert macs(network.sizes) <= 0.015e9
+    widths = [(block.hidden, block.out) for block in network.sizes.blocks]
+    assert all(hidden % 8 == 0 and out % 8 == 0 for hidden, out in widths)
+    validation = split(read_fixation_set(data / "squares"))[1]
+    untrained = FramedNetwork(student.Student(network.sizes))
+    assert mean_nss(FramedNetwork(network), validation) > mean_nss(untrained, validation) + 0.3
+
+
+def test_the_ensemble_predicts_like_any_network(run: Path, data: Path) -> None:
+    photo = split(read_fixation_set(data / "squares"))[1][0].pixels()
+    density = open_predictor(run / "ensemble.json")(photo)
+    assert density.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_targets_of_other_photos_are_refused(run: Path, data: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    other = tmp_path / "data"
+    shutil.copytree(data, other)
+    next((other / "photos").iterdir()).unlink()
+    done = subprocess.run(
+        command(other, copied, "training.ensemble"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "made of other photos" in done.stderr
+
+
+def test_two_processes_learn_together(data: Path, tmp_path: Path) -> None:
+    """As by torchrun on many devices: both ranks hold the same network in the end."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
+    arguments = command(data, tmp_path / "run", "training.teachers", "--devices", "2")[1:]
+    subprocess.run([*torchrun, *arguments], cwd=ROOT, check=True, capture_output=True, timeout=120)
+    assert (tmp_path / "run" / "teacher-1" / "teacher.safetensors").exists()
+    state = torch.load(tmp_path / "run/teacher-0/state.ckpt", weights_only=True)
+    assert state["step"] == 12
+
+
+def test_the_mixture_prefers_the_better_predictor() -> None:
+    random = np.random.default_rng(0)
+    human = random.dirichlet(np.ones(16) * 0.2, 50).reshape(50, 4, 4)
+    good = 0.8 * human + 0.2 / 16
+    poor = random.dirichlet(np.ones(16), 50).reshape(50, 4, 4)
+    weights = mixture_weights(np.stack([poor, good]), human)
+    assert weights.sum() == pytest.approx(1)
+    assert weights[1] > 0.9

@@ -1,0 +1,73 @@
+"""Distil the teachers into a student: before pruning, and again after it.
+
+    python -m training.distillation --data FOLDER [--imagenet FILE]
+
+The loss is the cross-entropy to the ensemble's densities; on photos with fixations the target
+is a mixture of these and the human density, `fixation_share` of it human. The cross-entropy
+is linear in its target, so this is the published sum of two losses (Theis et al., 2018,
+section 2.2).
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training import student
+from training.ensemble import mix, write_targets
+from training.examples import Examples
+from training.fit import Schedule, fit
+from training.recipe import Run, from_command_line
+from training.sources import Sources, mixed
+
+
+def distillation_examples(
+    run: Run, sources: Sources, targets: NDArray[np.float32], seed: int
+) -> Examples:
+    """All training photos with the targets that a student learns from."""
+    share = run.recipe.fixation_share
+    gazed = [
+        mixed(human, target, share) for human, target in zip(sources.human, targets, strict=False)
+    ]
+    sizes = run.recipe.student
+    return Examples(
+        sources.training_paths,
+        [*gazed, *targets[len(gazed) :]],
+        sizes.canvas,
+        sizes.grid,
+        augment=True,
+        seed=seed,
+    )
+
+
+def distil(run: Run, examples: Examples) -> student.Student:
+    """The student before pruning, from ImageNet's weights if the run has them."""
+    path = run.folder / "distilled" / "student.safetensors"
+    if not path.exists():
+        torch.manual_seed(run.recipe.seed)
+        network = student.Student(run.recipe.student)
+        if run.imagenet:
+            network.features.load_imagenet(run.imagenet)
+        learn(run, network, examples, run.recipe.distillation, "distilled")
+    return student.load(path)
+
+
+def learn(
+    run: Run, network: student.Student, examples: Examples, schedule: Schedule, name: str
+) -> None:
+    """Train a student on the targets and save it in the run's subfolder of that name."""
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained = fit(network, examples, schedule, run.folder / name, run.fabric, run.recipe.seed)
+    if run.fabric.is_global_zero:
+        student.save(trained, run.folder / name / "student.safetensors")
+    run.fabric.barrier()
+
+
+def main() -> None:
+    run = from_command_line("distil the teachers into a student")
+    sources = Sources(run.data)
+    targets = write_targets(run, sources, mix(run, sources))
+    distil(run, distillation_examples(run, sources, targets, run.recipe.seed))
+
+
+if __name__ == "__main__":
+    main()
