@@ -2,6 +2,7 @@
 PYTHON ?= python3
 IMAGE ?= docs/photo.jpg
 OUT ?= crops
+RUN ?= runs/student
 export HTTP_PORT ?= 8000
 export GRPC_PORT ?= 8001
 export METRICS_PORT ?= 8002
@@ -28,9 +29,10 @@ lint: .venv/.dev ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-train: .venv/.training ## train the student: DATA="SET …" [IMAGENET=mobilenet_v2.safetensors]
-	@test -n "$(DATA)" || { echo 'error: name fixation sets: make train DATA="osie scene"'; exit 1; }
-	$(BIN)/python -m training.train $(DATA:%=--data %) $(IMAGENET:%=--imagenet %)
+train: .venv/.export ## gaze data to an exported student: DATA=folder [IMAGENET=weights] [RUN=runs/student]
+	@test -n "$(DATA)" || { echo "error: name the data folder: make train DATA=folder"; exit 1; }
+	$(BIN)/python -m training --data "$(DATA)" --run "$(RUN)" $(if $(IMAGENET),--imagenet "$(IMAGENET)")
+	$(BIN)/python -m export.onnx --checkpoint "$(RUN)/student.safetensors" --out "$(RUN)/model.onnx"
 
 export: .venv/.export ## export the checkpoint to ONNX, checked against it on real photos
 	$(BIN)/python -m export.onnx

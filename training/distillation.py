@@ -8,12 +8,14 @@ is linear in its target, so this is the published sum of two losses (Theis et al
 section 2.2).
 """
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from training import student
-from training.ensemble import mix, write_targets
+from training.ensemble import soft_targets
 from training.examples import Examples
 from training.fit import Schedule, fit
 from training.recipe import Run, from_command_line
@@ -41,31 +43,32 @@ def distillation_examples(
 
 def distil(run: Run, examples: Examples) -> student.Student:
     """The student before pruning, from ImageNet's weights if the run has them."""
-    path = run.folder / "distilled" / "student.safetensors"
+    path = run.folder / "distilled.safetensors"
     if not path.exists():
         torch.manual_seed(run.recipe.seed)
         network = student.Student(run.recipe.student)
         if run.imagenet:
             network.features.load_imagenet(run.imagenet)
-        learn(run, network, examples, run.recipe.distillation, "distilled")
+        learn(run, network, examples, run.recipe.distillation, path)
     return student.load(path)
 
 
 def learn(
-    run: Run, network: student.Student, examples: Examples, schedule: Schedule, name: str
+    run: Run, network: student.Student, examples: Examples, schedule: Schedule, path: Path
 ) -> None:
-    """Train a student on the targets and save it in the run's subfolder of that name."""
+    """Train a student on the targets and save it; the state of the fit is kept beside."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trained = fit(network, examples, schedule, run.folder / name, run.fabric, run.recipe.seed)
+    state = path.with_suffix("")
+    trained = fit(network, examples, schedule, state, run.fabric, run.recipe.seed)
     if run.fabric.is_global_zero:
-        student.save(trained, run.folder / name / "student.safetensors")
+        student.save(trained, path)
     run.fabric.barrier()
 
 
 def main() -> None:
     run = from_command_line("distil the teachers into a student")
     sources = Sources(run.data)
-    targets = write_targets(run, sources, mix(run, sources))
+    targets = soft_targets(run, sources)
     distil(run, distillation_examples(run, sources, targets, run.recipe.seed))
 
 

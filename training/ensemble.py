@@ -38,6 +38,12 @@ from training.sources import WHOLE, Sources, human_densities
 CHUNK = 32  # photos between two saves
 
 
+def soft_targets(run: Run, sources: Sources) -> NDArray[np.float32]:
+    """The mixture's density for each of the training photos, [photos, grid, grid]."""
+    with run.fabric.rank_zero_first():  # the others then find both files written
+        return write_targets(run, sources, mix(run, sources))
+
+
 def mix(run: Run, sources: Sources) -> Path:
     """Choose the weights and write `ensemble.json`, unless that is done."""
     path = run.folder / "ensemble.json"
@@ -102,19 +108,15 @@ def write_targets(run: Run, sources: Sources, ensemble: Path) -> NDArray[np.floa
     targets = open_memmap(target, "r+")
     todo = np.flatnonzero(targets.sum(axis=(1, 2)) == 0)  # a density sums to 1, a gap to 0
     mixture = Ensemble.read(ensemble)
-    for chunk in track(
-        np.array_split(todo, max(1, len(todo) // CHUNK)), "soft targets", disable=not len(todo)
-    ):
+    for start in track(range(0, len(todo), CHUNK), "soft targets", disable=not len(todo)):
+        chunk = todo[start : start + CHUNK]
         photos = [paths[index] for index in chunk]
-        parts = [
+        total = sum(
             weight * np.stack(list(densities(predictor, photos, "", run)))
             for predictor, weight in zip(mixture.predictors, mixture.weights, strict=True)
-            if len(photos)
-        ]
-        if parts:
-            total = np.sum(parts, axis=0)
-            targets[chunk] = total / total.sum(axis=(1, 2), keepdims=True)
-            targets.flush()
+        )
+        targets[chunk] = total / total.sum(axis=(1, 2), keepdims=True)
+        targets.flush()
     return np.asarray(targets)
 
 
@@ -144,10 +146,7 @@ def _normal(log_density: torch.Tensor) -> NDArray[np.float32]:
 
 def main() -> None:
     run = from_command_line("mix the teachers and write their soft targets")
-    sources = Sources(run.data)
-    ensemble = mix(run, sources)
-    print(ensemble.read_text())
-    write_targets(run, sources, ensemble)
+    soft_targets(run, Sources(run.data))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import lightning_fabric
 import torch
@@ -24,6 +24,9 @@ from training import student, teacher
 from training.examples import Batches, Examples
 
 SAVE_SECONDS = 30
+GPU_WORKERS = 8  # processes that prepare batches; on a CPU the network needs the cores itself
+
+State: TypeAlias = dict[str, Any]  # network, averaged, optimizer, step
 
 
 N = TypeVar("N", student.Student, teacher.Teacher)
@@ -67,27 +70,19 @@ def fit(
     """
     averaged = copy.deepcopy(network).to(fabric.device)
     optimizer = torch.optim.AdamW(_groups(network, schedule), weight_decay=schedule.weight_decay)
-    state = {"network": network, "averaged": averaged, "optimizer": optimizer, "step": 0}
-    wrapped, optimizer = fabric.setup(network, optimizer)
+    wrapped, placed = fabric.setup(network, optimizer)
     wrapped.mark_forward_method("log_density")
-    state |= {"network": wrapped, "optimizer": optimizer}
+    state: State = {"network": wrapped, "averaged": averaged, "optimizer": placed, "step": 0}
     if (run / "state.ckpt").exists():
         fabric.load(run / "state.ckpt", state)
-    loader = _loader(examples, schedule, int(state["step"]), seed, fabric)  # type: ignore[call-overload]
-    _steps(wrapped, averaged, optimizer, loader, schedule, run, state, fabric)
+    _steps(state, _loader(examples, schedule, state["step"], seed, fabric), schedule, run, fabric)
     return averaged.eval()
 
 
 def _steps(
-    network: Any,
-    averaged: nn.Module,
-    optimizer: Any,
-    loader: Any,
-    schedule: Schedule,
-    run: Path,
-    state: dict[str, Any],
-    fabric: lightning_fabric.Fabric,
+    state: State, loader: Any, schedule: Schedule, run: Path, fabric: lightning_fabric.Fabric
 ) -> None:
+    network, optimizer = state["network"], state["optimizer"]
     network.train()
     saved = time.monotonic()
     with _Bar(run.name, schedule.steps, state["step"], fabric) as (progress, task):
@@ -99,7 +94,7 @@ def _steps(
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
-            _average(averaged, network.module, schedule.average, step)
+            _average(state["averaged"], network.module, schedule.average, step)
             state["step"] = step + 1
             progress.update(task, advance=1, loss=loss.item())
             if step % 50 == 0:
@@ -130,7 +125,8 @@ def _loader(
         fabric.global_rank,
         fabric.world_size,
     )
-    loader = DataLoader(examples, batch_sampler=batches)
+    workers = GPU_WORKERS if fabric.device.type == "cuda" else 0
+    loader = DataLoader(examples, batch_sampler=batches, num_workers=workers)
     return fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
 
@@ -142,7 +138,7 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -
         slow.lerp_(fast, 1 - decay)
 
 
-def _save(run: Path, state: dict[str, Any], fabric: lightning_fabric.Fabric) -> None:
+def _save(run: Path, state: State, fabric: lightning_fabric.Fabric) -> None:
     """Write beside, then rename: an interrupt never leaves half a file."""
     fabric.save(run / "state.partial", state)
     if fabric.is_global_zero:

@@ -21,7 +21,7 @@ from training import student
 from training.cost import macs
 from training.data import Photo
 from training.distillation import distil, distillation_examples
-from training.ensemble import mix, write_targets
+from training.ensemble import soft_targets
 from training.examples import Batches, Examples
 from training.fit import cross_entropy
 from training.pruning import (
@@ -52,12 +52,13 @@ def prune(
     examples: Examples,
     validation: Examples,
 ) -> None:
-    """Go from the distilled student to the cheapest that the recipe asks for."""
+    """Go from the distilled student to the cheapest that the recipe asks for, unless done."""
+    if all((folder / student_name(gmac)).exists() for gmac in recipe.gmac):
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    network, rounds = _resume(network, folder)
+    network, rounds, measured = _resume(network, folder)
     network = network.to(run.fabric.device)
     signal: Importance = {}
-    measured = np.inf
     while True:
         gmac = macs(network.sizes) / GMAC
         done = gmac <= min(recipe.gmac)
@@ -154,11 +155,14 @@ def _batches(examples: Examples, recipe: Pruning, rounds: int, run: Run) -> Iter
     return DataLoader(examples, batch_sampler=keys)
 
 
-def _resume(network: student.Student, folder: Path) -> tuple[student.Student, int]:
-    latest = folder / "latest.safetensors"
+def _resume(network: student.Student, folder: Path) -> tuple[student.Student, int, float]:
+    """The network, the number of rounds done, and the cost that was measured last."""
+    latest, frontier = folder / "latest.safetensors", folder / "frontier.jsonl"
     if not latest.exists():
-        return network, 0
-    return student.load(latest), int(student.notes(latest)["rounds"])
+        frontier.unlink(missing_ok=True)
+        return network, 0, np.inf
+    measured = json.loads(frontier.read_text().splitlines()[-1])["gmac"]
+    return student.load(latest), int(student.notes(latest)["rounds"]), measured
 
 
 def _save(network: student.Student, folder: Path, rounds: int) -> None:
@@ -184,11 +188,12 @@ def human_examples(photos: list[Photo], network: student.Student) -> Examples:
 def main() -> None:
     run = from_command_line("prune the distilled student")
     sources = Sources(run.data)
-    targets = write_targets(run, sources, mix(run, sources))
+    targets = soft_targets(run, sources)
     examples = distillation_examples(run, sources, targets, run.recipe.seed)
     network = distil(run, examples)
     validation = human_examples(sources.validation, network)
-    prune(run, run.recipe.pruning, run.folder / "pruned", network, examples, validation)
+    with run.fabric.rank_zero_first():
+        prune(run, run.recipe.pruning, run.folder / "pruned", network, examples, validation)
 
 
 if __name__ == "__main__":

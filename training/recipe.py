@@ -3,9 +3,10 @@
 RUN/teacher-0/ …     a teacher for each seed: its state, log and checkpoint
 RUN/ensemble.json    the mixture, with weights chosen on the validation photos
 RUN/targets.npy      its densities for all training photos
-RUN/distilled/       the student before pruning
+RUN/distilled…       the student before pruning
 RUN/pruned/          students of falling cost, and the frontier
-RUN/student/         the final student
+RUN/tuned/           the students that were fine-tuned
+RUN/student…         the one that ships
 """
 
 import argparse
@@ -44,11 +45,17 @@ class Teachers:
 class Pruning:
     gmac: tuple[float, ...]  # costs at which a student is kept; the last ends the pruning
     criterion: Criterion = "fisher cost"
-    beta: float = 0.1  # nats that a saved GMAC is worth
+    beta: float = 0.03  # nats that a saved GMAC is worth
     round_gmac: float = 0.002  # saved in each round
     batches: int = 10  # in each round: they collect the signal and repair the network
     batch: int = 16
     rate: float = 2.5e-3  # of SGD with momentum 0.9, as published
+
+
+@dataclass(frozen=True)
+class Ablation:
+    gmac: float = 0.15  # where the criteria are compared
+    steps: int = 200  # of fine-tuning before that
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Recipe:
     pruning: Pruning
     finetuning: Schedule
     shipped_gmac: float  # of `pruning.gmac`: the student that is fine-tuned
+    ablation: Ablation = field(default_factory=Ablation)
     fixation_share: float = (
         0.3  # of the targets on photos with fixations; the teachers have the rest
     )
