@@ -62,7 +62,8 @@ def main() -> int:
     )
     parser.add_argument("command", nargs="*", help="serve only while this command runs")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell made us ignore Ctrl-C
+        signal.signal(number, _interrupt)
     try:
         address = _address()
         return serve_while(args.command, address) if args.command else serve(address)
