@@ -26,14 +26,15 @@ def distillation_examples(
     run: Run, sources: Sources, targets: NDArray[np.float32], seed: int
 ) -> Examples:
     """All training photos with the targets that a student learns from."""
-    share = run.recipe.fixation_share
-    gazed = [
-        mixed(human, target, share) for human, target in zip(sources.human, targets, strict=False)
+    recipe, gazed = run.recipe, len(sources.training)
+    human = [
+        mixed(density, target, recipe.fixation_share)
+        for density, target in zip(sources.human, targets[:gazed], strict=True)
     ]
-    sizes = run.recipe.student
+    paths, sizes = sources.training_paths, recipe.student
     return Examples(
-        sources.training_paths,
-        [*gazed, *targets[len(gazed) :]],
+        paths[:gazed] * recipe.gaze_repeats + paths[gazed:],
+        human * recipe.gaze_repeats + list(targets[gazed:]),
         sizes.canvas,
         sizes.grid,
         augment=True,

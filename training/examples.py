@@ -31,10 +31,10 @@ def human_density(photo: Photo, width: int, height: int) -> Density:
 class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Framed photos with their target densities: pixels, extent, density [grid, grid].
 
-    The photos are decoded once and kept. An item's key is (index, draw). With `augment`, each
-    draw is another crop (which cuts the density alike), mirror image, light and colour of
-    that photo, always the same for the same draw: an interrupted run goes on as if it had
-    never stopped.
+    The photos are decoded once and kept; one may occur several times. An item's key is
+    (index, draw). With `augment`, each draw is another crop (which cuts the density alike),
+    mirror image, light and colour of that photo, always the same for the same draw: an
+    interrupted run goes on as if it had never stopped.
     """
 
     LEAST_MASS = 0.3  # a crop that holds less of the attention says too little
@@ -48,7 +48,8 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
         augment: bool,
         seed: int = 0,
     ) -> None:
-        self.pixels = [read_pixels(path) for path in photos]
+        read = {path: read_pixels(path) for path in dict.fromkeys(photos)}
+        self.pixels = [read[path] for path in photos]
         self.densities = densities
         self.canvas, self.grid = canvas, grid
         self.augment, self.seed = augment, seed

@@ -136,6 +136,9 @@ class AttentionCenter:
             num_threads=2,
         )
         self.interpreter.allocate_tensors()
+        shape = [1, self.HEIGHT, self.WIDTH, 3]
+        inputs = self.interpreter.get_input_details()
+        (self.input,) = (part["index"] for part in inputs if list(part["shape"]) == shape)
 
     def __call__(self, photo: Pixels) -> Density:
         scale = min(self.WIDTH / photo.shape[1], self.HEIGHT / photo.shape[0])
@@ -143,7 +146,7 @@ class AttentionCenter:
         top, left = (self.HEIGHT - height) // 2, (self.WIDTH - width) // 2
         canvas = np.zeros((1, self.HEIGHT, self.WIDTH, 3), np.float32)
         canvas[0, top : top + height, left : left + width] = resize(photo, width, height) / 255
-        self.interpreter.set_tensor(self.interpreter.get_input_details()[0]["index"], canvas)
+        self.interpreter.set_tensor(self.input, canvas)
         self.interpreter.invoke()
         dense = self.interpreter.get_tensor(self.LAYER).reshape(self.HEIGHT, self.WIDTH)
         return _as_density(dense[top : top + height, left : left + width])

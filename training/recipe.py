@@ -69,6 +69,7 @@ class Recipe:
     fixation_share: float = (
         0.3  # of the targets on photos with fixations; the teachers have the rest
     )
+    gaze_repeats: int = 1  # how often a photo with fixations comes for each without
     student: StudentSizes = field(default_factory=StudentSizes)
     precision: str = "bf16-mixed"
     seed: int = 0
