@@ -32,7 +32,7 @@ lint: .venv/.dev ## check style and types
 # On a CPU, giving every batch's memory back to the system takes half of the time: glibc keeps it.
 train: .venv/.export ## gaze data to an exported student: DATA=folder [IMAGENET=weights] [RUN=runs/student]
 	@test -n "$(DATA)" || { echo "error: name the data folder: make train DATA=folder"; exit 1; }
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 $(BIN)/python -m training --data "$(DATA)" --run "$(RUN)" $(if $(IMAGENET),--imagenet "$(IMAGENET)")
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 $(BIN)/python -m training --data "$(DATA)" --out "$(RUN)" $(if $(IMAGENET),--imagenet "$(IMAGENET)")
 	$(BIN)/python -m export.onnx --checkpoint "$(RUN)/student.safetensors" --out "$(RUN)/model.onnx"
 
 export: .venv/.export ## export the checkpoint to ONNX, checked against it on real photos

@@ -1,6 +1,6 @@
 """All stages, from gaze data to the student.
 
-    python -m training --data FOLDER [--imagenet FILE] [--recipe FILE] [--run FOLDER]
+    python -m training --data FOLDER [--imagenet FILE] [--recipe FILE] [--out FOLDER]
 
 Interrupt it at any time; the same command goes on. Each stage also runs alone:
 `training.teachers`, `.ensemble`, `.distillation`, `.frontier`.

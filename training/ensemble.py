@@ -111,10 +111,11 @@ def write_targets(run: Run, sources: Sources, ensemble: Path) -> NDArray[np.floa
     for start in track(range(0, len(todo), CHUNK), "soft targets", disable=not len(todo)):
         chunk = todo[start : start + CHUNK]
         photos = [paths[index] for index in chunk]
-        total = sum(
+        parts = [
             weight * np.stack(list(densities(predictor, photos, "", run)))
             for predictor, weight in zip(mixture.predictors, mixture.weights, strict=True)
-        )
+        ]
+        total = np.sum(parts, axis=0)
         targets[chunk] = total / total.sum(axis=(1, 2), keepdims=True)
         targets.flush()
     return np.asarray(targets)

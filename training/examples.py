@@ -4,6 +4,7 @@ The density may be human (fixations counted in fine cells), a teacher's, or a mi
 loss is the same cross-entropy for all of them.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -53,6 +54,17 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self.densities = densities
         self.canvas, self.grid = canvas, grid
         self.augment, self.seed = augment, seed
+        self.crops = 0.5
+
+    def with_crops(self, share: float) -> "Examples":
+        """The same photos with this share of the draws cropped.
+
+        A crop shows other shapes of photos, but its density is what people did on the whole
+        photo; so the last steps of training should see few.
+        """
+        other = copy.copy(self)
+        other.crops = share
+        return other
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -63,7 +75,7 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
         box = np.array([0.0, 0.0, 1.0, 1.0])
         if self.augment:
             random = np.random.default_rng((self.seed, draw))
-            pixels, box = _cropped(pixels, _box(random, density, self.LEAST_MASS))
+            pixels, box = _cropped(pixels, _box(random, density, self.crops, self.LEAST_MASS))
             density = resampled(density, box, self.grid)
             pixels, density = _mirrored(random, pixels, density)
             pixels = _recoloured(random, pixels)
@@ -126,10 +138,12 @@ def _shares(cells: int, start: float, end: float, grid: int) -> NDArray[np.float
     return np.clip(upper - lower, 0, None)
 
 
-def _box(random: np.random.Generator, density: Density, least: float) -> NDArray[np.float64]:
-    """Half of the time a window of random place, size and shape, as fractions of the photo."""
+def _box(
+    random: np.random.Generator, density: Density, share: float, least: float
+) -> NDArray[np.float64]:
+    """Sometimes a window of random place, size and shape, as fractions of the photo."""
     whole = np.array([0.0, 0.0, 1.0, 1.0])
-    if random.random() < 0.5:
+    if random.random() >= share:
         return whole
     size = random.uniform(0.5, 1, 2)
     left, top = random.uniform(0, 1 - size)

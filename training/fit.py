@@ -43,6 +43,7 @@ class Schedule:
     weight_decay: float = 1e-4
     average: float = 0.995  # decay of the weights' moving average, which is the result
     warmup: float = 0.05  # share of the steps
+    crops: float = 0.2  # share of the examples that are cropped
 
     def rate_at(self, step: int) -> float:
         """Of the peak rate: a linear warm-up, then a cosine to zero."""
@@ -75,6 +76,7 @@ def fit(
     state: State = {"network": wrapped, "averaged": averaged, "optimizer": placed, "step": 0}
     if (run / "state.ckpt").exists():
         fabric.load(run / "state.ckpt", state)
+    examples = examples.with_crops(schedule.crops)
     _steps(state, _loader(examples, schedule, state["step"], seed, fabric), schedule, run, fabric)
     return averaged.eval()
 

@@ -57,7 +57,7 @@ def prune(
         return
     folder.mkdir(parents=True, exist_ok=True)
     network, rounds, measured = _resume(network, folder)
-    network = network.to(run.fabric.device)
+    network, examples = network.to(run.fabric.device), examples.with_crops(recipe.crops)
     signal: Importance = {}
     while True:
         gmac = macs(network.sizes) / GMAC

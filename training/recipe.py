@@ -50,6 +50,7 @@ class Pruning:
     batches: int = 10  # in each round: they collect the signal and repair the network
     batch: int = 16
     rate: float = 2.5e-3  # of SGD with momentum 0.9, as published
+    crops: float = 0.1  # share of the examples that are cropped
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def from_command_line(description: str) -> Run:
     parser.add_argument(
         "--recipe", type=Path, default=Path(__file__).parent / "recipes/student.toml"
     )
-    parser.add_argument("--run", type=Path, default=Path("runs/student"), help="resumable results")
+    parser.add_argument("--out", type=Path, default=Path("runs/student"), help="resumable results")
     parser.add_argument("--imagenet", type=Path, help="MobileNetV2's weights to start from")
     parser.add_argument(
         "--member", type=Path, action="append", default=[], help="another network in the ensemble"
@@ -138,4 +139,4 @@ def from_command_line(description: str) -> Run:
         devices = 1
     fabric = lightning_fabric.Fabric(devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
     fabric.launch()
-    return Run(recipe, args.data, args.run, fabric, args.imagenet, tuple(args.member))
+    return Run(recipe, args.data, args.out, fabric, args.imagenet, tuple(args.member))

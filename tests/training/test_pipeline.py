@@ -34,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(data: Path, run: Path, module: str = "training", *more: str) -> list[str]:
-    arguments = ["--data", str(data), "--run", str(run), "--recipe", str(RECIPE), *more]
+    arguments = ["--data", str(data), "--out", str(run), "--recipe", str(RECIPE), *more]
     return [sys.executable, "-m", module, *arguments]
 
 
@@ -71,8 +71,7 @@ def test_the_final_student_is_small_and_looks_where_people_do(run: Path, data: P
     widths = [(block.hidden, block.out) for block in network.sizes.blocks]
     assert all(hidden % 8 == 0 and out % 8 == 0 for hidden, out in widths)
     validation = split(read_fixation_set(data / "squares"))[1]
-    untrained = FramedNetwork(student.Student(network.sizes))
-    assert mean_nss(FramedNetwork(network), validation) > mean_nss(untrained, validation) + 0.3
+    assert mean_nss(FramedNetwork(network), validation) > 0.3  # 0 is chance
 
 
 def test_the_ensemble_predicts_like_any_network(run: Path, data: Path) -> None:
