@@ -10,11 +10,11 @@ longer shapes leave a margin.
 NSS of the alternatives, by shape (OSIE's validation photos, `python -m training.framings`):
 
                     whole (4:3)   cut to 1:2   cut to 3:1
-    letterbox          3.21          2.51         2.23
-    squash ≤ 4:3       3.34          2.55         2.41
-    squash ≤ 2         3.34          2.45         2.40
-    full squash        3.34          2.45         2.18
-    own shape          3.33          2.65         2.53    does not batch
+    letterbox          3.20          2.47         2.21
+    squash ≤ 4:3       3.35          2.55         2.41
+    squash ≤ 2         3.35          2.42         2.40
+    full squash        3.35          2.42         2.14
+    own shape          3.34          2.62         2.50    does not batch
 
 A few shapes to choose from would gain the last row's tenth on long photos, rare as they
 are, and split every queue of requests.
