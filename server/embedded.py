@@ -108,7 +108,8 @@ def _check_packages() -> None:
     missing = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
     if missing:
         raise ServerError(
-            f"missing packages: {', '.join(missing)}. Install them: pip install 'gazecrop[server]'"
+            f"missing packages: {', '.join(missing)}. "
+            "Install them in the checkout: pip install --editable '.[server]'"
         )
     import numpy
 
