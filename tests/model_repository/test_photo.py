@@ -64,6 +64,20 @@ def test_orientation_is_applied(
     assert difference(pixels, framing.frame(coffee, CANVAS)[0]) < 5
 
 
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0no TIFF header",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03",
+    ],
+)
+def test_broken_exif_leaves_the_photo_as_stored(
+    preprocess: types.ModuleType, coffee: Pixels, exif: bytes
+) -> None:
+    assert preprocess.load(encode(coffee, exif=exif), CANVAS)[2] == (600, 400)
+
+
 def test_alpha_is_flattened_on_white(preprocess: types.ModuleType, coffee: Pixels) -> None:
     alpha = np.full((*coffee.shape[:2], 1), 255, np.uint8)
     alpha[:, :300] = 0
