@@ -75,7 +75,7 @@ def prune(
         signal = _learn(network, _batches(examples, recipe, rounds, run), recipe, signal, run)
         _narrow(network, signal, recipe, gmac - recipe.round_gmac, rounds)
         rounds += 1
-        _save(network, folder, rounds)
+        student.save(network, folder / "latest.safetensors", rounds=str(rounds))
 
 
 def student_name(gmac: float) -> str:
@@ -163,12 +163,6 @@ def _resume(network: student.Student, folder: Path) -> tuple[student.Student, in
         return network, 0, np.inf
     measured = json.loads(frontier.read_text().splitlines()[-1])["gmac"]
     return student.load(latest), int(student.notes(latest)["rounds"]), measured
-
-
-def _save(network: student.Student, folder: Path, rounds: int) -> None:
-    """Write beside, then rename: an interrupt never leaves half a file."""
-    student.save(network, folder / "partial.safetensors", rounds=str(rounds))
-    (folder / "partial.safetensors").rename(folder / "latest.safetensors")
 
 
 def _record(folder: Path, **values: float) -> None:

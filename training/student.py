@@ -206,10 +206,15 @@ def normalised(pixels: Tensor) -> Tensor:
 
 
 def save(student: Student, path: Path, **metadata: str) -> None:
-    """Write a checkpoint that rebuilds itself; `metadata` (figures, say) goes with it."""
+    """Write a checkpoint that rebuilds itself; `metadata` (figures, say) goes with it.
+
+    It is written beside, then renamed: an interrupt never leaves half a file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
-    safetensors.torch.save_file(state, path, {"sizes": student.sizes.to_json(), **metadata})
+    partial = path.with_suffix(".partial")
+    safetensors.torch.save_file(state, partial, {"sizes": student.sizes.to_json(), **metadata})
+    partial.replace(path)
 
 
 def notes(path: Path) -> dict[str, str]:

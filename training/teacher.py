@@ -102,7 +102,9 @@ def save(teacher: Teacher, path: Path) -> None:
     """Write a checkpoint that rebuilds itself."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.contiguous() for name, tensor in teacher.state_dict().items()}
-    safetensors.torch.save_file(state, path, {"teacher": json.dumps(asdict(teacher.sizes))})
+    partial = path.with_suffix(".partial")  # renamed when whole, as the student's is
+    safetensors.torch.save_file(state, partial, {"teacher": json.dumps(asdict(teacher.sizes))})
+    partial.replace(path)
 
 
 def load(path: Path) -> Teacher:
