@@ -2,10 +2,12 @@
 
 import io
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import gazecrop
+import hypothesis
 import numpy as np
 import pytest
 import skimage.data
@@ -13,6 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from server import embedded
+
+# How long an example takes on a busy machine is no promise of ours.
+hypothesis.settings.register_profile("gazecrop", deadline=None)
+hypothesis.settings.load_profile("gazecrop")
 
 
 def encode(
@@ -69,3 +75,22 @@ def photo(tmp_path: Path, coffee: NDArray[np.uint8]) -> Path:
     path = tmp_path / "coffee.jpg"
     path.write_bytes(encode(coffee, quality=95))
     return path
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that accepts connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepted: list[socket.socket] = []
+
+        def accept() -> None:
+            try:
+                while True:
+                    accepted.append(server.accept()[0])
+            except OSError:
+                return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+        for connection in accepted:
+            connection.close()

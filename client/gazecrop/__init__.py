@@ -7,29 +7,39 @@ with gazecrop.Client("localhost:8001") as client:
         crop.apply("photo.jpg").save(...)
 """
 
+from gazecrop._async_client import AsyncClient
 from gazecrop._client import Client
-from gazecrop._crop import Crop, Rect
+from gazecrop._connection import TLS, Status
+from gazecrop._crop import Crop, Padding
 from gazecrop._errors import (
     DeadlineExceeded,
     GazecropError,
     ImageRejected,
     InvalidArgument,
+    NoWindow,
     ServerFailed,
     ServerUnreachable,
 )
+from gazecrop._geometry import Rect
 from gazecrop._overlay import overlay
-from gazecrop._saliency import Saliency
+from gazecrop._saliency import Saliency, Wishes
 
 __all__ = [
+    "TLS",
+    "AsyncClient",
     "Client",
     "Crop",
     "DeadlineExceeded",
     "GazecropError",
     "ImageRejected",
     "InvalidArgument",
+    "NoWindow",
+    "Padding",
     "Rect",
     "Saliency",
     "ServerFailed",
     "ServerUnreachable",
+    "Status",
+    "Wishes",
     "overlay",
 ]

@@ -2,17 +2,20 @@
 
 import argparse
 import json
+import os
 import sys
-import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from gazecrop import Client, Crop, GazecropError, InvalidArgument, Saliency, overlay
-from gazecrop._crop import parse_ratio
+from gazecrop import TLS, Client, Crop, GazecropError, InvalidArgument, Saliency, Wishes, overlay
 from gazecrop._errors import ServerUnreachable
+from gazecrop._files import STANDARD, Source, encode, find_photos, save
+from gazecrop._geometry import Size, parse_ratio
+from gazecrop._photo import Photo
+from gazecrop._pipeline import in_order
+from gazecrop._progress import Progress
 
 DEFAULT_RATIOS = ["16:9", "1:1", "4:5"]
 
@@ -21,129 +24,206 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, or 1 if anything failed."""
     args = _parser().parse_args(arguments)
     try:
-        with Client(args.server, args.timeout) as client:
+        with _client(args) as client:
             status: int = args.run(client, args)
+            sys.stdout.flush()
             return status
     except GazecropError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gazecrop", description="crop where people will look")
-    connection = argparse.ArgumentParser(add_help=False)
-    connection.add_argument("--server", default="localhost:8001", help="Triton's gRPC address")
-    connection.add_argument("--timeout", type=float, default=5.0, help="seconds for each call")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    photos = argparse.ArgumentParser(add_help=False)
+    photos.add_argument(
+        "photos",
+        nargs="+",
+        metavar="PHOTO",
+        help="a file, a folder with all below it, a quoted pattern, or - for standard input",
+    )
+    photos.add_argument("--jobs", type=int, default=8, metavar="N", help="photos at a time")
+    connection = _connection_options()
 
-    crop = commands.add_parser("crop", parents=[connection], help="write crops of photos")
+    crop = commands.add_parser("crop", parents=[photos, connection], help="write crops of photos")
     crop.set_defaults(run=_crop)
-    crop.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
-    crop.add_argument("--ratio", action="append", metavar="W:H", help="repeat for more than one")
-    crop.add_argument("--out", type=Path, default=Path("crops"), metavar="DIR")
-    crop.add_argument("--overlay", action="store_true", help="also draw heat map and frames")
-    crop.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
-
-    predict = commands.add_parser("predict", parents=[connection], help="print saliency as JSON")
+    _add_crop_options(crop)
+    predict = commands.add_parser(
+        "predict", parents=[photos, connection], help="print saliency as lines of JSON"
+    )
     predict.set_defaults(run=_predict)
-    predict.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
-
     ping = commands.add_parser("ping", parents=[connection], help="is the server ready?")
     ping.set_defaults(run=_ping)
     return parser
 
 
+def _connection_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    group = options.add_argument_group("connection")
+    group.add_argument(
+        "--server",
+        action="append",
+        metavar="HOST:PORT",
+        help="Triton's gRPC address (localhost:8001); repeat to spread the calls",
+    )
+    group.add_argument("--timeout", type=float, default=5.0, help="seconds for each call")
+    group.add_argument("--tls", action="store_true", help="encrypt")
+    group.add_argument("--ca", metavar="PEM", help="root certificates to trust (with TLS)")
+    group.add_argument("--key", metavar="PEM", help="this client's private key (with TLS)")
+    group.add_argument("--cert", metavar="PEM", help="this client's certificates (with TLS)")
+    group.add_argument(
+        "--metadata", action="append", default=[], metavar="KEY=VALUE", help="sent with each call"
+    )
+    return options
+
+
+def _add_crop_options(crop: argparse.ArgumentParser) -> None:
+    crop.add_argument("--ratio", action="append", metavar="W:H", help="repeat for more than one")
+    crop.add_argument(
+        "--size", action="append", type=_size, default=[], metavar="WxH", help="pixels to resize to"
+    )
+    crop.add_argument(
+        "--out", default="crops", metavar="DIR", help="or - for one crop to standard output"
+    )
+    crop.add_argument("--overlay", action="store_true", help="also draw heat map and frames")
+    crop.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
+    crop.add_argument("--dry-run", action="store_true", help="choose crops, write no picture")
+    crop.add_argument("--pad", action="store_true", help="pad instead where a crop loses too much")
+    crop.add_argument("--min-kept", type=float, default=0.5, help="too much is to keep less (0.5)")
+    crop.add_argument("--zoom", type=float, default=1.0, help="smaller windows by this factor")
+    crop.add_argument("--method", choices=["mass", "point", "centre"], default="mass")
+
+
+def _client(args: argparse.Namespace) -> Client:
+    metadata = dict(entry.partition("=")[::2] for entry in args.metadata)
+    encrypted = args.tls or args.ca or args.key or args.cert
+    tls = TLS(args.ca, args.key, args.cert) if encrypted else None
+    servers = args.server or ["localhost:8001"]
+    address = servers[0] if len(servers) == 1 else servers
+    return Client(address, args.timeout, tls=tls, metadata=metadata)
+
+
+def _size(text: str) -> Size:
+    width, x, height = text.partition("x")
+    if not (x and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"not WIDTHxHEIGHT in pixels: {text!r}")
+    return int(width), int(height)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do with every photo."""
+
+    client: Client
+    shapes: dict[str, Size | None]  # by name: "16:9", or "1200x675" with its pixels
+    wishes: Wishes
+    args: argparse.Namespace
+    sources: set[Path]  # never to be overwritten
+
+    def __call__(self, source: Source) -> str:
+        """Predict, crop and write; the lines to print."""
+        photo: Photo = source.read()
+        saliency = self.client.predict(photo)
+        crops = {
+            name: saliency.crop(size or name, **self.wishes) for name, size in self.shapes.items()
+        }
+        written = [] if self.args.dry_run else self._write(source, photo, saliency, crops)
+        if self.args.json:
+            return json.dumps(_description(source, saliency, crops))
+        return "\n".join(written)
+
+    def _write(
+        self, source: Source, photo: Photo, saliency: Saliency, crops: dict[str, Crop]
+    ) -> list[str]:
+        pictures = {}
+        for name, crop in crops.items():
+            cut = crop.pad if self.args.pad and crop.advice == "pad" else crop.apply
+            pictures[name.replace(":", "x")] = cut(photo, self.shapes[name])
+        if self.args.out == STANDARD:
+            (picture,) = pictures.values()
+            encode(picture, sys.stdout.buffer)
+            return []
+        if self.args.overlay:
+            pictures["overlay"] = overlay(photo, saliency, crops)
+        out = Path(self.args.out) / source.name
+        return [
+            str(save(picture, out.with_name(f"{out.name}-{name}"), self.sources))
+            for name, picture in pictures.items()
+        ]
+
+
 def _crop(client: Client, args: argparse.Namespace) -> int:
-    ratios = args.ratio or DEFAULT_RATIOS
+    ratios = args.ratio or ([] if args.size else DEFAULT_RATIOS)
     for ratio in ratios:
         parse_ratio(ratio)
-    _check_names(args.photos)
-    args.out.mkdir(parents=True, exist_ok=True)
-    failures = 0
-    for path in args.photos:
-        try:
-            saliency = client.predict(path)
-            crops = {ratio: saliency.crop(ratio) for ratio in ratios}
-            written = _write(path, saliency, crops, args.out, args.overlay)
-        except ServerUnreachable:
-            raise
-        except GazecropError as error:
-            failures += 1
-            print(f"error: {path}: {error}", file=sys.stderr)
-            continue
-        if args.json:
-            print(json.dumps(_description(path, saliency, crops)), flush=True)
-        else:
-            for file in written:
-                print(file, flush=True)
-    return 1 if failures else 0
-
-
-def _check_names(photos: list[Path]) -> None:
-    """Crops are named after their photos, so two photos of one name would get lost."""
-    seen: dict[str, Path] = {}
-    for path in photos:
-        if seen.setdefault(path.stem, path) != path:
-            raise InvalidArgument(f"{seen[path.stem]} and {path} would share the crops' names")
-
-
-def _write(
-    path: Path, saliency: Saliency, crops: dict[str, Crop], out: Path, with_overlay: bool
-) -> list[Path]:
-    pictures = {ratio.replace(":", "x"): crop.apply(path) for ratio, crop in crops.items()}
-    if with_overlay:
-        pictures["overlay"] = overlay(path, saliency, crops)
-    written = []
-    for name, picture in pictures.items():
-        suffix = ".png" if picture.has_transparency_data else ".jpg"
-        target = out / f"{path.stem}-{name}{suffix}"
-        if target.resolve() == path.resolve():
-            raise InvalidArgument(f"{target} is the photo itself; choose another folder with --out")
-        _save(picture, target)
-        written.append(target)
-    return written
-
-
-def _save(picture: Image.Image, target: Path) -> None:
-    if target.suffix == ".jpg":
-        icc_profile = picture.info.get("icc_profile") if picture.mode == "RGB" else None
-        picture.convert("RGB").save(target, quality=92, icc_profile=icc_profile)
-    else:
-        picture.save(target)
+    shapes: dict[str, Size | None] = {
+        **dict.fromkeys(ratios),
+        **{f"{w}x{h}": (w, h) for w, h in args.size},
+    }
+    sources = find_photos(args.photos)
+    if args.out == STANDARD and (len(shapes), len(sources)) != (1, 1):
+        raise InvalidArgument("standard output takes one crop of one photo")
+    if args.out == STANDARD and (args.json or args.overlay):
+        raise InvalidArgument("standard output takes the crop alone, no JSON and no overlay")
+    wishes = Wishes(zoom=args.zoom, method=args.method, min_kept=args.min_kept)
+    inputs = {source.path.resolve() for source in sources if source.path}
+    return _for_each(sources, Job(client, shapes, wishes, args, inputs), args.jobs)
 
 
 def _predict(client: Client, args: argparse.Namespace) -> int:
-    for path in args.photos:
-        saliency = client.predict(path)
-        print(json.dumps({**_description(path, saliency), "density": saliency.density.tolist()}))
-    return 0
+    def line(source: Source) -> str:
+        saliency = client.predict(source.read())
+        return json.dumps({**_description(source, saliency), "density": saliency.density.tolist()})
+
+    return _for_each(find_photos(args.photos), line, args.jobs)
+
+
+def _for_each(sources: list[Source], function: Callable[[Source], str], jobs: int) -> int:
+    """Print what the function says of each photo, in order; 1 if one failed."""
+    failures = 0
+    with Progress(len(sources)) as progress:
+        for source, outcome in zip(sources, in_order(function, sources, jobs), strict=True):
+            if isinstance(outcome, ServerUnreachable):
+                raise outcome
+            if isinstance(outcome, GazecropError):
+                failures += 1
+                progress.print(f"error: {source}: {outcome}", sys.stderr)
+            elif outcome:
+                progress.print(outcome, sys.stdout)
+            progress.advance(failures)
+    return 1 if failures else 0
 
 
 def _description(
-    path: Path, saliency: Saliency, crops: dict[str, Crop] | None = None
+    source: Source, saliency: Saliency, crops: dict[str, Crop] | None = None
 ) -> dict[str, Any]:
     description: dict[str, Any] = {
-        "photo": str(path),
+        "photo": str(source),
         "size": saliency.size,
         "salient_point": saliency.salient_point,
     }
     if crops is not None:
         description["crops"] = {
-            ratio: {**asdict(crop.rect), "kept": round(crop.kept, 4)}
-            for ratio, crop in crops.items()
+            name: {**crop.rect._asdict(), "kept": round(crop.kept, 4), "advice": crop.advice}
+            for name, crop in crops.items()
         }
     return description
 
 
 def _ping(client: Client, args: argparse.Namespace) -> int:
-    started = time.perf_counter()
-    ready = client.is_ready()
-    milliseconds = (time.perf_counter() - started) * 1000
-    state = "ready" if ready else "running, but saliency is not loaded"
-    print(f"{client.address} is {state} ({milliseconds:.1f} ms)")
-    return 0 if ready else 1
+    status = client.ping()
+    state = "ready" if status.ready else "running, but saliency is not loaded"
+    print(
+        f"{client.address} is {state} "
+        f"({status.server} {status.version}, {1000 * status.seconds:.1f} ms)"
+    )
+    return 0 if status.ready else 1
 
 
 if __name__ == "__main__":

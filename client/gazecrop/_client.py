@@ -1,43 +1,38 @@
-"""The connection to a Triton that serves `saliency`."""
+"""The connection to a Triton that serves `saliency`, for programs without an event loop."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-import numpy as np
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException
 
-from gazecrop._crop import Crop, Ratio, parse_ratio
-from gazecrop._errors import (
-    DeadlineExceeded,
-    GazecropError,
-    ImageRejected,
-    InvalidArgument,
-    ServerFailed,
-    ServerUnreachable,
-)
-from gazecrop._photo import Photo, encoded
-from gazecrop._saliency import Saliency
+from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, inputs
+from gazecrop._crop import Crop
+from gazecrop._errors import GazecropError
+from gazecrop._geometry import Ratio, parse_ratio
+from gazecrop._photo import Photo, upload
+from gazecrop._pipeline import in_order
+from gazecrop._saliency import Saliency, Wishes
 
-MODEL = "saliency"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-class Client:
+class Client(Connection):
     """Predicts where people look, by asking a Triton over gRPC. Threads may share it.
 
-    Args:
-        address: "host:port" of Triton's gRPC endpoint.
-        timeout: seconds within which every call is answered or fails.
+    A call that finds no server, or a full queue, is tried again within its timeout, up to four
+    times. The client outlives its server: once that is back, calls succeed again.
+
+    Args: see `Connection`.
     """
 
-    def __init__(self, address: str = "localhost:8001", timeout: float = 5.0) -> None:
-        if not timeout > 0:
-            raise InvalidArgument(f"a timeout is a positive number of seconds, not {timeout!r}")
-        self.address = address
-        self.timeout = timeout
-        self._triton = triton.InferenceServerClient(address)
+    _Triton = triton.InferenceServerClient
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Client:
         return self
 
     def __exit__(
@@ -50,39 +45,72 @@ class Client:
 
     def close(self) -> None:
         """Give the connection back."""
+        self._closed = True
         self._triton.close()
 
-    def predict(self, photo: Photo) -> Saliency:
+    def predict(
+        self, photo: Photo, *, timeout: float | None = None, metadata: Metadata | None = None
+    ) -> Saliency:
         """Where people will look in a photo.
 
         Args:
             photo: a path, the file's bytes, an open file or a PIL image.
+            timeout: seconds, instead of the client's.
+            metadata: sent besides the client's: trace context, say.
 
         Raises:
             InvalidArgument: this is no photo, or its file cannot be read.
             ImageRejected: the server cannot use it, for the reason in the message.
             ServerUnreachable, DeadlineExceeded, ServerFailed: see `gazecrop._errors`.
         """
-        image = triton.InferInput("IMAGE", [1, 1], "BYTES")
-        image.set_data_from_numpy(np.array([[encoded(photo)]], dtype=np.object_))
-        try:
-            result = self._triton.infer(MODEL, [image], client_timeout=self.timeout)
-        except InferenceServerException as error:
-            raise self._translated(error) from error
-        density, size = result.as_numpy("SALIENCY"), result.as_numpy("IMAGE_SIZE")
-        width, height = size[0].tolist()
-        return Saliency(density[0], (width, height))
+        call = self._call(timeout, metadata)
+        sent = upload(photo, self.shrink_above)
+        with self._errors(timeout):
+            return answer(self._triton.infer(MODEL, inputs(sent), **call), sent)
 
-    def crop(self, photo: Photo, ratios: Iterable[Ratio]) -> list[Crop]:
+    def crop(
+        self,
+        photo: Photo,
+        ratios: Iterable[Ratio],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> list[Crop]:
         """The best crop of a photo for each aspect ratio, in their order: one round trip.
 
         Raises:
             InvalidArgument: one of the ratios is none; nothing was sent.
-            Besides, whatever `predict` raises.
+            Besides, whatever `predict` and `Saliency.crop` raise.
         """
         shapes = [parse_ratio(ratio) for ratio in ratios]
-        saliency = self.predict(photo)
-        return [saliency.crop(shape) for shape in shapes]
+        saliency = self.predict(photo, timeout=timeout, metadata=metadata)
+        return [saliency.crop(shape, **wishes) for shape in shapes]
+
+    def predict_many(
+        self, photos: Iterable[Photo], *, in_flight: int = 8
+    ) -> Iterator[Saliency | GazecropError]:
+        """Where people will look in each photo, in order; where one fails stands its error.
+
+        Photos are read, and results kept, no more than `in_flight` ahead of the caller.
+        """
+        return in_order(self.predict, photos, in_flight)
+
+    def crop_many(
+        self,
+        photos: Iterable[Photo],
+        ratios: Iterable[Ratio],
+        *,
+        in_flight: int = 8,
+        **wishes: Unpack[Wishes],
+    ) -> Iterator[list[Crop] | GazecropError]:
+        """The crops of each photo, in order; where one fails stands its error.
+
+        Raises:
+            InvalidArgument: one of the ratios is none; nothing was sent.
+        """
+        shapes = [parse_ratio(ratio) for ratio in ratios]
+        return in_order(lambda photo: self.crop(photo, shapes, **wishes), photos, in_flight)
 
     def is_ready(self) -> bool:
         """Whether the server can answer predictions.
@@ -90,19 +118,19 @@ class Client:
         Raises:
             ServerUnreachable, DeadlineExceeded, ServerFailed: see `gazecrop._errors`.
         """
-        try:
-            return bool(self._triton.is_model_ready(MODEL, client_timeout=self.timeout))
-        except InferenceServerException as error:
-            raise self._translated(error) from error
+        call = self._call(None, None)
+        with self._errors(None):
+            return bool(self._triton.is_model_ready(MODEL, **call))
 
-    def _translated(self, error: InferenceServerException) -> GazecropError:
-        message = error.message()
-        match error.status():
-            case "StatusCode.UNAVAILABLE":
-                return ServerUnreachable(f"no Triton answers at {self.address}: {message}")
-            case "StatusCode.DEADLINE_EXCEEDED":
-                return DeadlineExceeded(f"no answer from {self.address} within {self.timeout} s")
-            case "StatusCode.INVALID_ARGUMENT":
-                return ImageRejected(message)
-            case status:
-                return ServerFailed(f"{self.address} answered {status}: {message}")
+    def ping(self) -> Status:
+        """What server answers, and how fast.
+
+        Raises:
+            ServerUnreachable, DeadlineExceeded, ServerFailed: see `gazecrop._errors`.
+        """
+        ready = self.is_ready()  # also connects, which the time should not count
+        call = self._call(None, None)
+        with self._errors(None):
+            started = time.perf_counter()
+            server = self._triton.get_server_metadata(**call)
+            return Status(ready, server.name, server.version, time.perf_counter() - started)

@@ -1,126 +1,117 @@
-"""Crop windows: which rectangle of the wanted shape holds the most attention."""
+"""A chosen window: cut it out, or pad the photo instead."""
 
-import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor, ImageOps
 
 from gazecrop._errors import InvalidArgument
-from gazecrop._photo import Photo, upright
+from gazecrop._geometry import Rect, Size, parse_size
+from gazecrop._photo import Photo, decoded, resizable
 
-Ratio: TypeAlias = str | float | tuple[float, float]
+MAX_PADDED_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True)
-class Rect:
-    """A rectangle inside a photo, in whole pixels of the upright photo."""
+class Padding:
+    """The smallest canvas of the wanted shape that holds the whole photo, in its middle."""
 
-    left: int
+    size: Size  # (width, height) of the canvas, in pixels of the photo
+    left: int  # where on it the photo starts
     top: int
-    width: int
-    height: int
-
-    @property
-    def right(self) -> int:
-        return self.left + self.width
-
-    @property
-    def bottom(self) -> int:
-        return self.top + self.height
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A chosen window."""
+    """A chosen window.
+
+    Attributes:
+        rect: the window, in pixels of the upright photo.
+        kept: the share of the predicted attention inside it.
+        size: (width, height) of the upright photo that it was chosen for.
+        ratio: the wanted width over height.
+        min_kept: below it, `advice` is not to crop.
+    """
 
     rect: Rect
-    kept: float  # share of the predicted attention that falls inside
-    size: tuple[int, int]  # (width, height) of the upright photo that it was chosen for
+    kept: float
+    size: Size
+    ratio: float
+    min_kept: float
 
-    def apply(self, photo: Photo) -> Image.Image:
+    @property
+    def advice(self) -> Literal["crop", "pad"]:
+        """ "pad" if the crop loses so much that the photo should rather be shown whole."""
+        return "crop" if self.kept >= self.min_kept else "pad"
+
+    @property
+    def padding(self) -> Padding:
+        """How to show the whole photo in the wanted shape."""
+        width, height = self.size
+        canvas = max(width, round(height * self.ratio)), max(height, round(width / self.ratio))
+        return Padding(canvas, (canvas[0] - width) // 2, (canvas[1] - height) // 2)
+
+    def apply(self, photo: Photo, size: Size | None = None) -> Image.Image:
         """Cut the window out of the photo, turned upright first.
 
+        Args:
+            photo: the one that was predicted.
+            size: (width, height) in pixels to resize the cut to, larger or smaller; by
+                default it stays as it is. A JPEG is then decoded no larger than it needs.
+
         Raises:
-            InvalidArgument: the photo cannot be decoded, or is not the one predicted.
+            InvalidArgument: the photo cannot be decoded or is not the one predicted, or the
+                size has another aspect ratio than the crop.
         """
-        image = upright(photo)
-        if image.size != self.size:
+        rect = self.rect
+        box: tuple[float, float, float, float] = rect.left, rect.top, rect.right, rect.bottom
+        if size is None:
+            return self._decoded(photo).crop(box)
+        target = self._target(size)
+        reduction = min(rect.width / target[0], rect.height / target[1])
+        image = resizable(self._decoded(photo, reduction))
+        across, down = image.width / self.size[0], image.height / self.size[1]
+        box = box[0] * across, box[1] * down, box[2] * across, box[3] * down
+        return image.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3)
+
+    def pad(self, photo: Photo, size: Size | None = None, colour: str = "white") -> Image.Image:
+        """The whole photo, upright, in the middle of a canvas of the wanted shape.
+
+        Args:
+            photo: the one that was predicted.
+            size: (width, height) of the canvas; by default the photo keeps its pixels.
+            colour: of the rest, as Pillow names colours.
+
+        Raises:
+            InvalidArgument: as `apply`; besides, the colour has no such name, or the canvas
+                would have more than 64 million pixels.
+        """
+        canvas = self.padding.size if size is None else self._target(size)
+        if canvas[0] * canvas[1] > MAX_PADDED_PIXELS:
+            raise InvalidArgument(
+                f"a canvas of {canvas[0]}×{canvas[1]} pixels is too large; give a smaller size"
+            )
+        try:
+            ImageColor.getrgb(colour)
+        except ValueError as error:
+            raise InvalidArgument(str(error)) from error
+        image = resizable(self._decoded(photo))
+        return ImageOps.pad(image, canvas, Image.Resampling.LANCZOS, colour)
+
+    def _decoded(self, photo: Photo, reduction: float = 1.0) -> Image.Image:
+        image, size = decoded(photo, reduction)
+        if size != self.size:
             raise InvalidArgument(
                 f"this crop belongs to a photo of {self.size[0]}×{self.size[1]} pixels, "
-                f"not {image.width}×{image.height}"
+                f"not {size[0]}×{size[1]}"
             )
-        rect = self.rect
-        return image.crop((rect.left, rect.top, rect.right, rect.bottom))
+        return image
 
-
-def parse_ratio(ratio: Ratio) -> float:
-    """Width over height of "16:9", 1.78 or (1200, 675).
-
-    Raises:
-        InvalidArgument: it is none of these, or not positive.
-    """
-    try:
-        if isinstance(ratio, str):
-            width, _, height = ratio.partition(":")
-            value = float(width) / float(height or 1)
-        elif isinstance(ratio, tuple):
-            value = float(ratio[0]) / float(ratio[1])
-            if len(ratio) > 2:
-                raise ValueError
-        else:
-            value = float(ratio)
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError
-    except (ValueError, TypeError, ZeroDivisionError, IndexError, OverflowError):
-        raise InvalidArgument(
-            f"an aspect ratio is like '16:9', 1.78 or (1200, 675), not {ratio!r}"
-        ) from None
-    return value
-
-
-def largest_size(size: tuple[int, int], ratio: float) -> tuple[int, int]:
-    """The largest (width, height) of this ratio inside a photo, to the nearest pixel."""
-    width, height = size
-    if width > height * ratio:
-        return max(1, round(height * ratio)), height
-    return width, min(height, max(1, round(width / ratio)))
-
-
-def best_window(density: NDArray[np.float32], size: tuple[int, int], ratio: float) -> Crop:
-    """The largest window of this ratio, placed where it holds the most of the density.
-
-    The mass of a cell counts as spread evenly over its area, so windows may end inside
-    cells. Of equally good places the one nearest to the centre is taken.
-    """
-    width, height = largest_size(size, ratio)
-    # The largest window spans the photo on one side at least: it slides along the other.
-    left = _best_start(density.sum(axis=0, dtype=float), size[0], width)
-    top = _best_start(density.sum(axis=1, dtype=float), size[1], height)
-    rect = Rect(left, top, width, height)
-    return Crop(rect, kept(density, size, rect), size)
-
-
-def kept(density: NDArray[np.float32], size: tuple[int, int], rect: Rect) -> float:
-    """The share of the density inside a rectangle."""
-    columns = _overlap(density.shape[1], size[0], rect.left, rect.right)
-    rows = _overlap(density.shape[0], size[1], rect.top, rect.bottom)
-    return float(min(1.0, rows @ density.astype(float) @ columns))
-
-
-def _overlap(cells: int, side: int, start: int, end: int) -> NDArray[np.float64]:
-    """The share of each of `cells` equal parts of a side that lies between two pixels."""
-    edges = np.clip(np.linspace(0, side, cells + 1), start, end)
-    return np.diff(edges) * (cells / side)
-
-
-def _best_start(mass: NDArray[np.float64], side: int, length: int) -> int:
-    """Where along a side a window of this length holds the most of the mass in its cells."""
-    starts = np.arange(side - length + 1)
-    cumulative = np.concatenate([[0.0], np.cumsum(mass)])
-    edges = np.linspace(0, side, len(cumulative))
-    inside = np.interp(starts + length, edges, cumulative) - np.interp(starts, edges, cumulative)
-    best = starts[inside >= inside.max() - 1e-9]
-    return int(best[np.argmin(np.abs(best - (side - length) / 2))])
+    def _target(self, size: Size) -> Size:
+        width, height = parse_size(size)
+        if abs(width - height * self.ratio) > 1 and abs(height - width / self.ratio) > 1:
+            raise InvalidArgument(
+                f"{width}×{height} pixels have the aspect ratio {width / height:.4g}, "
+                f"this crop has {self.ratio:.4g}"
+            )
+        return width, height

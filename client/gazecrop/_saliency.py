@@ -1,13 +1,56 @@
 """A prediction: where in a photo people will look."""
 
-import operator
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gazecrop._crop import Crop, Ratio, best_window, parse_ratio
+from gazecrop._crop import Crop
 from gazecrop._errors import InvalidArgument
+from gazecrop._geometry import (
+    Box,
+    Point,
+    Ratio,
+    Rect,
+    Size,
+    parse_box,
+    parse_ratio,
+    parse_size,
+    window_size,
+)
+from gazecrop._window import Limits, Method, Places, choose, choose_several, kept
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+VERSION = 1  # of the stored form
+
+
+class Wishes(TypedDict, total=False):
+    """What a caller may ask of crops. Coordinates are pixels of the upright photo.
+
+    focus: a point (x, y) or a box (left, top, width, height) that must be inside. The method
+        "point" takes it, not the salient point, as its target.
+    keep: boxes that must be inside: faces that the caller knows of, a logo.
+    avoid: boxes that must stay outside: a watermark.
+    zoom: how many times smaller the window is than the largest; 1 by default.
+    min_kept: share of the attention below which `Crop.advice` is to pad; 0.5 by default.
+    method: "mass" (the default) puts the window where it holds the most attention, "point"
+        around the salient point, as Twitter did in 2018, "centre" in the middle of the photo.
+    """
+
+    focus: Point | Box | None
+    keep: Sequence[Box]
+    avoid: Sequence[Box]
+    zoom: float
+    min_kept: float
+    method: Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +68,11 @@ class Saliency:
     """
 
     density: NDArray[np.float32]
-    size: tuple[int, int]
+    size: Size
 
-    def __init__(self, density: ArrayLike, size: tuple[int, int]) -> None:
+    def __init__(self, density: ArrayLike, size: Size) -> None:
         object.__setattr__(self, "density", _normalised(density))
-        object.__setattr__(self, "size", _whole(size))
+        object.__setattr__(self, "size", parse_size(size))
 
     @property
     def salient_point(self) -> tuple[int, int]:
@@ -39,16 +82,103 @@ class Saliency:
         width, height = self.size
         return int((column + 0.5) * width / columns), int((row + 0.5) * height / rows)
 
-    def crop(self, ratio: Ratio) -> Crop:
-        """The largest window of an aspect ratio that keeps the most predicted attention.
+    def crop(self, ratio: Ratio, **wishes: Unpack[Wishes]) -> Crop:
+        """The window of an aspect ratio that keeps the most predicted attention.
+
+        It is the largest of this ratio in the photo, unless a zoom is wished.
 
         Args:
             ratio: width to height, as "16:9", 1.78 or (1200, 675).
+            wishes: see `Wishes`.
 
         Raises:
-            InvalidArgument: this is no aspect ratio.
+            InvalidArgument: this is no aspect ratio, or a wish makes no sense for this photo.
+            NoWindow: no window meets the wishes; a padded photo might.
         """
-        return best_window(self.density, self.size, parse_ratio(ratio))
+        return self._crops(parse_ratio(ratio), 1, **wishes)[0]
+
+    def crops(self, ratio: Ratio, n: int, **wishes: Unpack[Wishes]) -> list[Crop]:
+        """Several different crops to choose from, best first.
+
+        Each shows what the earlier ones left out, and shares at most 60 % of its area with any
+        of them; where the photo offers no more such windows, there are fewer than n.
+
+        Args:
+            ratio: width to height, as "16:9", 1.78 or (1200, 675).
+            n: how many, at most.
+            wishes: see `Wishes`; the only method for several is "mass".
+
+        Raises:
+            InvalidArgument, NoWindow: as `crop`.
+        """
+        if n < 1:
+            raise InvalidArgument(f"the number of crops is at least 1, not {n!r}")
+        if wishes.get("method", "mass") != "mass":
+            raise InvalidArgument("several crops are chosen by their mass; leave the method out")
+        return self._crops(parse_ratio(ratio), n, **wishes)
+
+    def to_json(self) -> str:
+        """A small text to store (about 6 kB), from which `from_json` restores this exactly."""
+        values = base64.b64encode(self.density.astype("<f4").tobytes()).decode()
+        stored = {"version": VERSION, "size": self.size, "grid": self.density.shape}
+        return json.dumps({**stored, "density": values})
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Saliency:
+        """Restore what `to_json` stored.
+
+        Raises:
+            InvalidArgument: the text is something else, or of a later version.
+        """
+        try:
+            stored = json.loads(text)
+            version = stored["version"]
+            if version == VERSION:
+                values = np.frombuffer(base64.b64decode(stored["density"]), "<f4")
+                return Saliency(values.reshape(stored["grid"]), tuple(stored["size"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidArgument(f"this is no stored saliency: {error}") from error
+        raise InvalidArgument(
+            f"this saliency was stored in version {version!r}; this gazecrop reads {VERSION}"
+        )
+
+    def _crops(
+        self,
+        ratio: float,
+        n: int,
+        *,
+        focus: Point | Box | None = None,
+        keep: Sequence[Box] = (),
+        avoid: Sequence[Box] = (),
+        zoom: float = 1.0,
+        min_kept: float = 0.5,
+        method: Method = "mass",
+    ) -> list[Crop]:
+        if not 1 <= zoom < float("inf"):
+            raise InvalidArgument(f"a zoom is a number of at least 1, not {zoom!r}")
+        if not 0 <= min_kept <= 1:
+            raise InvalidArgument(f"min_kept is a share from 0 to 1, not {min_kept!r}")
+        if method not in ("mass", "point", "centre"):
+            raise InvalidArgument(f"a method is 'mass', 'point' or 'centre', not {method!r}")
+        inside = [parse_box("keep", box, self.size) for box in keep]
+        target: Point = self.salient_point
+        if focus is not None:
+            inside.append(parse_box("focus", focus, self.size))
+            left, top, width, height = inside[-1]
+            target = left + width / 2, top + height / 2
+        limits = Limits(inside, [parse_box("avoid", box, self.size) for box in avoid])
+        window = window_size(self.size, ratio, zoom)
+        places = Places(self.density.shape, self.size, window, limits, target)
+        rects = (
+            [choose(self.density, places, method)]
+            if n == 1
+            else choose_several(self.density, places, n)
+        )
+        crops = [self._described(rect, ratio, min_kept) for rect in rects]
+        return sorted(crops, key=lambda crop: -crop.kept) if n > 1 else crops
+
+    def _described(self, rect: Rect, ratio: float, min_kept: float) -> Crop:
+        return Crop(rect, kept(self.density, self.size, rect), self.size, ratio, min_kept)
 
 
 def _normalised(density: ArrayLike) -> NDArray[np.float32]:
@@ -58,13 +188,3 @@ def _normalised(density: ArrayLike) -> NDArray[np.float32]:
     if not values.sum() > 0:
         raise InvalidArgument("a density needs a positive sum")
     return (values / values.sum()).astype(np.float32)
-
-
-def _whole(size: tuple[int, int]) -> tuple[int, int]:
-    try:
-        width, height = (operator.index(side) for side in size)
-        if width < 1 or height < 1:
-            raise ValueError
-    except (TypeError, ValueError):
-        raise InvalidArgument(f"a size is (width, height) in whole pixels, not {size!r}") from None
-    return width, height

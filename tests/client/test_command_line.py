@@ -1,4 +1,7 @@
+import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +64,7 @@ def test_an_input_is_never_overwritten(
     before = photo.read_bytes()
     arguments = ["crop", str(photo), "--server", grpc, "--ratio", "1:1", "--out", str(tmp_path)]
     assert main(arguments) == 1
-    assert "is the photo itself" in capsys.readouterr().err
+    assert "is one of the photos itself" in capsys.readouterr().err
     assert photo.read_bytes() == before
 
 
@@ -91,4 +94,87 @@ def test_ping(grpc: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ping", "--server", grpc]) == 0
     assert f"{grpc} is ready" in capsys.readouterr().out
     assert main(["ping", "--server", f"127.0.0.1:{free_address().grpc}"]) == 1
-    assert "no Triton answers" in capsys.readouterr().err
+    assert "is unavailable" in capsys.readouterr().err
+
+
+def test_folders_and_patterns_keep_their_structure(
+    grpc: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    album = tmp_path / "album"
+    (album / "sub").mkdir(parents=True)
+    for name in ("a.jpg", "sub/a.JPG", "sub/b.jpg"):
+        (album / name).write_bytes(photo.read_bytes())
+    (album / "notes.txt").write_text("no photo")
+    for number, argument in enumerate((str(album), f"{album}/**/*.*")):
+        out = tmp_path / f"out{number}"
+        assert main(["crop", argument, "--server", grpc, "--ratio", "1:1", "--out", str(out)]) == 0
+        written = sorted(str(path.relative_to(out)) for path in out.rglob("*.jpg"))
+        assert written == ["a-1x1.jpg", "sub/a-1x1.jpg", "sub/b-1x1.jpg"]
+    assert "photos" not in capsys.readouterr().err  # no progress where nobody watches
+
+
+def test_where_there_is_no_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["crop", str(tmp_path)]) == 1
+    assert main(["crop", f"{tmp_path}/*.jpg"]) == 1
+    assert capsys.readouterr().err.count("holds no photo") == 2
+
+
+def test_works_in_a_pipeline(grpc: str, photo: Path) -> None:
+    command = [sys.executable, "-m", "gazecrop", "crop", "-", "--server", grpc]
+    cut = subprocess.run(
+        [*command, "--size", "120x120", "--out", "-"],
+        input=photo.read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert Image.open(io.BytesIO(cut.stdout)).size == (120, 120)
+    described = subprocess.run(
+        [*command, "--ratio", "1:1", "--json", "--dry-run"],
+        input=photo.read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(described.stdout)["photo"] == "standard input"
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly(grpc: str, photo: Path) -> None:
+    command = f"{sys.executable} -m gazecrop predict {photo} --server {grpc} | head -c 1"
+    result = subprocess.run(command, shell=True, capture_output=True, check=True)
+    assert result.stderr == b""
+
+
+@pytest.mark.parametrize(
+    "extra", [["--ratio", "1:1", "--ratio", "2:1"], ["--size", "9x9", "--json"]]
+)
+def test_standard_output_takes_one_picture(
+    extra: list[str], photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["crop", str(photo), "--out", "-", *extra]) == 1
+    assert "standard output takes" in capsys.readouterr().err
+
+
+def test_sizes_in_pixels_and_padding(grpc: str, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["crop", str(photo), "--server", grpc, "--out", str(out), "--size", "50x200"]
+    assert main([*arguments, "--pad", "--min-kept", "1"]) == 0
+    padded = Image.open(out / "coffee-50x200.jpg")
+    assert padded.size == (50, 200)
+    assert padded.getpixel((25, 5)) == (255, 255, 255)
+    assert main([*arguments, "--dry-run", "--out", str(tmp_path / "none")]) == 0
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("size", ["50", "0x9", "axb", "5x"])
+def test_a_size_that_is_none(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["crop", "photo.jpg", "--size", size])
+    assert "not WIDTHxHEIGHT" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_said(
+    grpc: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    arguments = ["crop", str(photo), "--server", grpc, "--ratio", "1:1"]
+    assert main([*arguments, "--out", str(tmp_path / "file")]) == 1
+    assert "cannot write" in capsys.readouterr().err

@@ -27,3 +27,36 @@ def test_what_is_no_density_is_refused(density: object) -> None:
 def test_what_is_no_size_is_refused(size: object) -> None:
     with pytest.raises(gazecrop.InvalidArgument, match="a size is"):
         gazecrop.Saliency([[1]], size)  # type: ignore[arg-type]
+
+
+def test_a_stored_saliency_gives_the_same_crops() -> None:
+    saliency = gazecrop.Saliency(np.random.default_rng(0).random((32, 32)), (4000, 3000))
+    text = saliency.to_json()
+    restored = gazecrop.Saliency.from_json(text.encode())
+    assert len(text) < 6000
+    assert np.array_equal(restored.density, saliency.density)
+    assert restored.size == saliency.size
+    assert restored.crop("16:9") == saliency.crop("16:9")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "null",
+        '{"version": 1}',
+        '{"version": 1, "size": [4, 4], "grid": [2, 2], "density": "AAAA"}',
+        '{"version": 1, "size": [4], "grid": [1, 1], "density": "AACAPw=="}',
+        '{"version": 1, "size": [4, 4], "grid": [1, 1], "density": "AAAAAA=="}',
+    ],
+)
+def test_what_is_no_stored_saliency_is_refused(text: str) -> None:
+    with pytest.raises(gazecrop.InvalidArgument):
+        gazecrop.Saliency.from_json(text)
+
+
+def test_a_later_version_is_named() -> None:
+    with pytest.raises(gazecrop.InvalidArgument, match="version 2"):
+        gazecrop.Saliency.from_json('{"version": 2}')

@@ -1,0 +1,104 @@
+"""The connection to a Triton that serves `saliency`, for programs with an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import tritonclient.grpc.aio as triton
+
+from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, inputs
+from gazecrop._crop import Crop
+from gazecrop._errors import GazecropError
+from gazecrop._geometry import Ratio, parse_ratio
+from gazecrop._photo import Photo, upload
+from gazecrop._pipeline import in_order_async
+from gazecrop._saliency import Saliency, Wishes
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class AsyncClient(Connection):
+    """`Client` with its methods awaited; made and used in one event loop.
+
+    Cancelling a task cancels its call on the server. Files are read, and large photos shrunk,
+    in threads: the loop stays free.
+    """
+
+    _Triton = triton.InferenceServerClient
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """As `Client.close`."""
+        self._closed = True
+        await self._triton.close()
+
+    async def predict(
+        self, photo: Photo, *, timeout: float | None = None, metadata: Metadata | None = None
+    ) -> Saliency:
+        """As `Client.predict`."""
+        call = self._call(timeout, metadata)
+        sent = await asyncio.to_thread(upload, photo, self.shrink_above)
+        with self._errors(timeout):
+            return answer(await self._triton.infer(MODEL, inputs(sent), **call), sent)
+
+    async def crop(
+        self,
+        photo: Photo,
+        ratios: Iterable[Ratio],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **wishes: Unpack[Wishes],
+    ) -> list[Crop]:
+        """As `Client.crop`."""
+        shapes = [parse_ratio(ratio) for ratio in ratios]
+        saliency = await self.predict(photo, timeout=timeout, metadata=metadata)
+        return [saliency.crop(shape, **wishes) for shape in shapes]
+
+    def predict_many(
+        self, photos: Iterable[Photo], *, in_flight: int = 8
+    ) -> AsyncIterator[Saliency | GazecropError]:
+        """As `Client.predict_many`, with `async for`."""
+        return in_order_async(self.predict, photos, in_flight)
+
+    def crop_many(
+        self,
+        photos: Iterable[Photo],
+        ratios: Iterable[Ratio],
+        *,
+        in_flight: int = 8,
+        **wishes: Unpack[Wishes],
+    ) -> AsyncIterator[list[Crop] | GazecropError]:
+        """As `Client.crop_many`, with `async for`."""
+        shapes = [parse_ratio(ratio) for ratio in ratios]
+        return in_order_async(lambda photo: self.crop(photo, shapes, **wishes), photos, in_flight)
+
+    async def is_ready(self) -> bool:
+        """As `Client.is_ready`."""
+        call = self._call(None, None)
+        with self._errors(None):
+            return bool(await self._triton.is_model_ready(MODEL, **call))
+
+    async def ping(self) -> Status:
+        """As `Client.ping`."""
+        ready = await self.is_ready()
+        call = self._call(None, None)
+        with self._errors(None):
+            started = time.perf_counter()
+            server = await self._triton.get_server_metadata(**call)
+            return Status(ready, server.name, server.version, time.perf_counter() - started)
