@@ -6,6 +6,7 @@ safe to try again; the settings here tell it how.
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,11 +31,11 @@ from gazecrop._photo import Upload
 from gazecrop._saliency import Saliency
 
 MODEL = "saliency"
-SHRINK_ABOVE = 512 * 1024  # bytes
+SHRINK_ABOVE = 2**20  # bytes
 
 # A prediction changes nothing on the server, so it may be sent twice. Only UNAVAILABLE is worth
-# it: nobody there, connection lost, queue full. gRPC draws each wait at random between 0 and the
-# backoff, stays inside the call's deadline, and stops retrying while most calls fail.
+# it: nobody there, connection lost, queue full. gRPC waits for the backoff ± 20 %, stays inside
+# the call's deadline, and stops retrying while most calls fail (its proposal A6).
 RETRIES = {
     "maxAttempts": 5,
     "initialBackoff": "0.1s",
@@ -187,8 +188,10 @@ def _positive(timeout: float) -> float:
 
 def _checked(metadata: Metadata) -> Metadata:
     for key, value in metadata.items():
-        if key != key.lower() or not isinstance(value, str):
-            raise InvalidArgument(f"metadata has lower-case keys and text, not {key!r}: {value!r}")
+        if not re.fullmatch(r"[a-z0-9_.-]+", key) or not re.fullmatch(r"[ -~]*", value):
+            raise InvalidArgument(
+                f"metadata has lower-case keys and plain ASCII text, not {key!r}: {value!r}"
+            )
     return metadata
 
 

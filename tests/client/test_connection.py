@@ -197,6 +197,7 @@ def test_settings_are_checked_before_anything_is_sent(tmp_path: Path) -> None:
         ({"address": []}, "needs an address"),
         ({"address": ["localhost", "localhost:1"]}, "'localhost' is no host:port"),
         ({"metadata": {"Authorization": "x"}}, "lower-case"),
+        ({"metadata": {"authorization": "x…"}}, "plain ASCII"),
         ({"tls": gazecrop.TLS(tmp_path / "none.pem")}, "cannot read .*none.pem"),
         ({"tls": gazecrop.TLS(private_key=tmp_path)}, "both a private key and"),
     ):
