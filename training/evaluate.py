@@ -169,19 +169,22 @@ def _row(scores: Sequence[Score]) -> Row:
     """Means over photos, with the 2.5th and 97.5th percentile of the same over resamples."""
     metrics = np.stack([score.metrics for score in scores])  # [photos, metrics]
     retentions = np.stack([score.retentions for score in scores])  # [photos, ratios, 3]
-    n = len(scores)
-    # The first "resample" is the photos themselves; a resample is how often it drew each.
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    weights = np.concatenate([np.ones((1, n)), drawn]) / n
+    weights = resample_weights(len(scores))
     gaps = gap_closed(np.tensordot(weights, retentions, 1))  # [1 + RESAMPLES, ratios]
     values = np.hstack([weights @ metrics, gaps.mean(axis=1, keepdims=True), gaps])
     return {
-        column: _interval(of_photos, of_resamples)
+        column: interval(of_photos, of_resamples)
         for column, of_photos, of_resamples in zip(COLUMNS, values[0], values[1:].T, strict=True)
     }
 
 
-def _interval(mean: float, resampled: NDArray[np.float64]) -> Interval:
+def resample_weights(photos: int) -> NDArray[np.float64]:
+    """The weight of each photo, [1 + RESAMPLES, photos]: first all alike, then as drawn."""
+    drawn = np.random.default_rng(0).multinomial(photos, np.full(photos, 1 / photos), RESAMPLES)
+    return np.concatenate([np.ones((1, photos)), drawn]) / photos
+
+
+def interval(mean: float, resampled: NDArray[np.float64]) -> Interval:
     """Resamples whose centred crops are the best possible have no gap to close, and no say."""
     defined = resampled[~np.isnan(resampled)]
     low, high = np.percentile(defined, (2.5, 97.5)) if len(defined) else (math.nan, math.nan)

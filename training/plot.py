@@ -2,7 +2,8 @@
 
     python -m training.plot RUN [--out docs/frontier.png]
 
-Validation loss over GMAC while pruning, for each criterion that `training.ablation` compared.
+Validation loss over GMAC while pruning, for each criterion that `training.ablation` compared,
+and dots where that fine-tuned them all alike.
 """
 
 import argparse
@@ -26,8 +27,14 @@ def draw(run: Path, out: Path) -> None:
     axes.plot(
         *read_frontier(run / "pruned" / "frontier.jsonl"), "k-", lw=2, label="the shipped run"
     )
-    for folder in sorted((run / "ablation").glob("*/frontier.jsonl")):
-        axes.plot(*read_frontier(folder), "--", lw=1.2, label=folder.parent.name.replace("-", " "))
+    ablation = run / "ablation.json"
+    tuned = json.loads(ablation.read_text()) if ablation.exists() else {}
+    for file in sorted((run / "ablation").glob("*/frontier.jsonl")):
+        criterion = file.parent.name.replace("-", " ")
+        (line,) = axes.plot(*read_frontier(file), "--", lw=1.2, label=criterion)
+        if criterion in tuned:
+            result = tuned[criterion]
+            axes.plot(result["gmac"], result["loss"], "o", color=line.get_color())
     axes.set_xlabel("GMAC a photo")
     axes.set_ylabel("validation loss: cross-entropy to the fixations, nats")
     axes.invert_xaxis()

@@ -4,7 +4,8 @@
 
     .safetensors    a student's or a teacher's checkpoint
     .json           an ensemble (see `training.ensemble`)
-    .onnx           a network of pixels: [N, 3, H, W] → scores or probabilities [N, 1, h, w]
+    .onnx           a student as exported, in floats or 8-bit integers; or a network of pixels:
+                    [N, 3, H, W] → scores or probabilities [N, 1, h, w]
     .tflite         attention-center (Google): needs the package ai-edge-litert
 """
 
@@ -47,7 +48,7 @@ def open_predictor(path: Path) -> Predictor:
         case ".json":
             return Ensemble.read(path)
         case ".onnx":
-            return OnnxNetwork(path)
+            return open_onnx(path)
         case ".tflite":
             return AttentionCenter(path)
         case _:
@@ -79,6 +80,38 @@ class FramedNetwork:
         return np.asarray(density[0].float().cpu().numpy(), np.float32)
 
 
+def open_onnx(path: Path) -> Predictor:
+    """A graph of ours or another's, on one thread of onnxruntime.
+
+    Raises:
+        ValueError: it does not take pictures.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    inputs = session.get_inputs()
+    if {value.name for value in inputs} == {"PIXELS", "EXTENT"}:
+        return ExportedStudent(session)
+    if len(inputs[0].shape) != 4 or inputs[0].shape[1] != 3:
+        raise ValueError(f"{path} takes {inputs[0].shape}, not pictures [N, 3, H, W]")
+    return OnnxNetwork(session)
+
+
+class ExportedStudent:
+    """A student's graph, given the photo as serving gives it."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.session = session
+        shapes = {value.name: value.shape for value in session.get_inputs()}
+        self.canvas: int = shapes["PIXELS"][1]
+
+    def __call__(self, photo: Pixels) -> Density:
+        pixels, extent = frame(photo, self.canvas)
+        inputs = {"PIXELS": pixels[None], "EXTENT": extent[None]}
+        density: Density = self.session.run(["DENSITY"], inputs)[0][0]
+        return density
+
+
 class OnnxNetwork:
     """Glimpse, FastGaze and their like.
 
@@ -89,15 +122,9 @@ class OnnxNetwork:
 
     SIDE = 320
 
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
-        self.input = self.session.get_inputs()[0]
-        if len(self.input.shape) != 4 or self.input.shape[1] != 3:
-            raise ValueError(f"{path} takes {self.input.shape}, not pictures [N, 3, H, W]")
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self.session = session
+        self.input = session.get_inputs()[0]
 
     def __call__(self, photo: Pixels) -> Density:
         fixed = isinstance(self.input.shape[2], int)

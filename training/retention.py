@@ -78,9 +78,14 @@ def _heaviest_start(mass: NDArray[np.float64], side: int, length: int) -> int:
 
 def point_window(density: NDArray[np.float32], size: tuple[int, int], ratio: float) -> Window:
     """The window centred on the first densest cell of [h, w], moved into the photo."""
-    length = np.array(largest_size(size, ratio))
     row, column = np.unravel_index(int(density.argmax()), density.shape)
-    point = (np.array([column, row]) + 0.5) / density.shape[::-1] * size
+    x, y = (np.array([column, row]) + 0.5) / density.shape[::-1] * size
+    return window_around((x, y), size, ratio)
+
+
+def window_around(point: tuple[float, float], size: tuple[int, int], ratio: float) -> Window:
+    """The window centred on a point (x, y), moved into the photo."""
+    length = np.array(largest_size(size, ratio))
     left, top = np.clip(np.rint(point - length / 2).astype(int), 0, size - length)
     return Window(int(left), int(top), int(length[0]), int(length[1]))
 
