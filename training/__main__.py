@@ -3,28 +3,39 @@
     python -m training --data FOLDER [--imagenet FILE] [--recipe FILE] [--out FOLDER]
 
 Interrupt it at any time; the same command goes on. Each stage also runs alone:
-`training.teachers`, `.ensemble`, `.distillation`, `.frontier`.
+`training.teachers`, `.ensemble`, `.distillation`, `.frontier`, `.polishing`.
 """
 
-import shutil
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from training import student
 from training.cost import macs
 from training.distillation import distil, distillation_examples, learn
 from training.ensemble import soft_targets
 from training.frontier import human_examples, prune, student_name
+from training.polishing import polish
 from training.pruning import GMAC
 from training.recipe import Run, from_command_line
 from training.sources import Sources
 from training.teachers import train_teachers
 
+Targets = NDArray[np.float32]
+
 
 def train(run: Run) -> Path:
-    """Teachers → soft targets → distillation → pruning → fine-tuning; the student's checkpoint."""
+    """Teachers → soft targets → distillation → pruning → last steps; the student's checkpoint."""
     sources = Sources(run.data)
     train_teachers(run, sources)
     targets = soft_targets(run, sources)
+    distil_and_prune(run, sources, targets)
+    return polish(run, sources, targets)
+
+
+def distil_and_prune(run: Run, sources: Sources, targets: Targets) -> None:
+    """Leave the student of the cost that ships, fine-tuned, in `tuned/`."""
     examples = distillation_examples(run, sources, targets, run.recipe.seed)
     network = distil(run, examples)
     validation = human_examples(sources.validation, network)
@@ -34,15 +45,13 @@ def train(run: Run) -> Path:
     if not tuned.exists():
         pruned = student.load(run.folder / "pruned" / tuned.name)
         learn(run, pruned, examples, run.recipe.finetuning, tuned)
-    return tuned
 
 
 def main() -> None:
     run = from_command_line("train a student, from gaze data to a checkpoint")
-    tuned = train(run)
+    checkpoint = train(run)
     if run.fabric.is_global_zero:
-        checkpoint = shutil.copy(tuned, run.folder / "student.safetensors")
-        gmac = macs(student.load(tuned).sizes) / GMAC
+        gmac = macs(student.load(checkpoint).sizes) / GMAC
         print(f"wrote {checkpoint}: {gmac:.3f} GMAC a photo")
 
 

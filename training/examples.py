@@ -66,6 +66,12 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
         other.crops = share
         return other
 
+    def with_seed(self, seed: int) -> "Examples":
+        """The same photos, augmented otherwise."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
+
     def __len__(self) -> int:
         return len(self.pixels)
 

@@ -5,8 +5,9 @@ RUN/ensemble.json    the mixture, with weights chosen on the validation photos
 RUN/targets.npy      its densities for all training photos
 RUN/distilled…       the student before pruning
 RUN/pruned/          students of falling cost, and the frontier
-RUN/tuned/           the students that were fine-tuned
-RUN/student…         the one that ships
+RUN/tuned/           the student that was fine-tuned after it
+RUN/polished/        the same after the last steps, for each seed
+RUN/student…         their mean: the one that ships
 """
 
 import argparse
@@ -54,6 +55,14 @@ class Pruning:
 
 
 @dataclass(frozen=True)
+class Polishing:
+    seeds: tuple[int, ...]  # each takes the same steps with other draws
+    schedule: Schedule
+    fixation_share: float
+    gaze_repeats: int
+
+
+@dataclass(frozen=True)
 class Ablation:
     gmac: float = 0.15  # where the criteria are compared
     steps: int = 200  # of fine-tuning before that
@@ -65,6 +74,7 @@ class Recipe:
     distillation: Schedule
     pruning: Pruning
     finetuning: Schedule
+    polishing: Polishing
     shipped_gmac: float  # of `pruning.gmac`: the student that is fine-tuned
     ablation: Ablation = field(default_factory=Ablation)
     fixation_share: float = (

@@ -66,7 +66,7 @@ def test_every_stage_leaves_its_result(run: Path) -> None:
 
 
 def test_the_final_student_is_small_and_looks_where_people_do(run: Path, data: Path) -> None:
-    network = student.load(run / "tuned" / "student-0.015.safetensors")
+    network = student.load(run / "student.safetensors")
     assert macs(network.sizes) <= 0.015e9
     widths = [(block.hidden, block.out) for block in network.sizes.blocks]
     assert all(hidden % 8 == 0 and out % 8 == 0 for hidden, out in widths)
