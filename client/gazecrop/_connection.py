@@ -33,20 +33,21 @@ from gazecrop._saliency import Saliency
 MODEL = "saliency"
 SHRINK_ABOVE = 2**20  # bytes
 
-# A prediction changes nothing on the server, so it may be sent twice. Only UNAVAILABLE is worth
-# it: nobody there, connection lost, queue full. gRPC waits for the backoff ± 20 %, stays inside
-# the call's deadline, and stops retrying while most calls fail (its proposal A6).
+# A prediction changes nothing on the server, so it may be sent twice. It is worth it for
+# UNAVAILABLE (nobody there, connection lost, queue full), and for NOT_FOUND and CANCELLED, with
+# which a Triton answers that unloads its models and stops. gRPC waits for the backoff ± 20 %, stays
+# inside the call's deadline, and stops retrying while most calls fail (its proposal A6).
 RETRIES = {
     "maxAttempts": 5,
     "initialBackoff": "0.1s",
     "maxBackoff": "1s",
     "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE"],
+    "retryableStatusCodes": ["UNAVAILABLE", "NOT_FOUND", "CANCELLED"],
 }
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [{"name": [{}], "retryPolicy": RETRIES}],
-    "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
+    "retryThrottling": {"maxTokens": 200, "tokenRatio": 1},
 }
 CHANNEL: list[tuple[str, Any]] = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),

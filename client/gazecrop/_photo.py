@@ -42,7 +42,7 @@ def upload(photo: Photo, shrink_above: int | None) -> Upload:
     """
     if isinstance(photo, Image.Image):
         image = ImageOps.exif_transpose(photo)
-        return Upload(_encode(_reduced(image)), image.size)
+        return Upload(_encode(_reduced(_in_8_bits(image))), image.size)
     data = read(photo)
     if shrink_above is None or len(data) <= shrink_above:
         return Upload(data)
@@ -128,6 +128,12 @@ def _shrunk(data: bytes) -> Upload | None:
         return Upload(_encode(picture, SHRUNK_QUALITY), size)
     except (OSError, SyntaxError, InvalidArgument):
         return None  # damaged: the server's answer says how
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith("I;16"):
+        return image
+    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
 
 
 def _reduced(image: Image.Image) -> Image.Image:

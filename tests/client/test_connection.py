@@ -114,7 +114,12 @@ def counts(address: embedded.Address) -> int:
         return int(server.get_inference_statistics("saliency").model_stats[0].inference_count)
 
 
-def test_calls_take_turns_and_survive_the_loss_of_a_server(tmp_path: Path, photo: Path) -> None:
+@pytest.mark.parametrize(("end", "lost"), [(signal.SIGKILL, 0), (signal.SIGTERM, 20)])
+def test_calls_take_turns_and_survive_the_loss_of_a_server(
+    end: signal.Signals, lost: int, tmp_path: Path, photo: Path
+) -> None:
+    """Crashed, or stopped in order: it then answers for some seconds that it has no model, and
+    the five tries of a call may all meet it."""
     first, second = free_address(), free_address()
     with triton(first, tmp_path), triton(second, tmp_path) as doomed:
         servers = [grpc_of(first), f"localhost:{second.grpc}"]
@@ -124,13 +129,12 @@ def test_calls_take_turns_and_survive_the_loss_of_a_server(tmp_path: Path, photo
             assert counts(first) >= 4
             assert counts(second) >= 4
             results = []
-            for result in client.predict_many([photo] * 100):
+            for result in client.predict_many([photo] * 400):
                 results.append(result)
                 if len(results) == 30:
-                    doomed.kill()
-                    doomed.wait()
-        # Retried on the other: not one photo is lost.
-        assert all(isinstance(result, gazecrop.Saliency) for result in results)
+                    doomed.send_signal(end)
+        errors = [str(result) for result in results if isinstance(result, Exception)]
+        assert len(errors) <= lost, errors
 
 
 @pytest.fixture(scope="module")
