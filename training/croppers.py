@@ -20,7 +20,7 @@ Columns are the mean share of fixations kept by ratio, the gap that closes betwe
 and the best possible, and the mean of the gaps over the ratios. Brackets are a 95 % bootstrap
 interval over photos. --out receives the tables as croppers.md and croppers.json.
 
-It needs `pip install --editable '.[comparison]'`.
+It needs `pip install --editable '.[training,comparison]'`.
 """
 
 import argparse
@@ -66,7 +66,7 @@ ATTENTION, ENTROPY = "libvips attention", "libvips entropy"
 CENTRE, BEST = "centre", "best possible"
 KEPT, GAPS = (tuple(f"{what} {ratio}" for ratio in RATIOS) for what in ("kept", "gap"))
 COLUMNS = ("gap closed", *KEPT, *GAPS)
-PACKAGES = "pip install --editable '.[comparison]'"
+PACKAGES = "pip install --editable '.[training,comparison]'"
 
 Cropper: TypeAlias = Callable[[Pixels, float], Window]  # RGB [h, w, 3], width over height
 

@@ -47,7 +47,7 @@ RETRIES = {
 SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     "methodConfig": [{"name": [{}], "retryPolicy": RETRIES}],
-    "retryThrottling": {"maxTokens": 200, "tokenRatio": 1},
+    "retryThrottling": {"maxTokens": 1000, "tokenRatio": 1},
 }
 CHANNEL: list[tuple[str, Any]] = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
