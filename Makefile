@@ -9,10 +9,10 @@ export METRICS_PORT ?= 8002
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test serve export train perf lint clean
+.PHONY: help crop test serve export export-trt train perf lint clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay picture
 	@$(BIN)/python -m server -- $(BIN)/gazecrop crop --server localhost:$(GRPC_PORT) \
@@ -35,11 +35,15 @@ train: .venv/.export ## gaze data to an exported student: DATA=folder [IMAGENET=
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 $(BIN)/python -m training --data "$(DATA)" --out "$(RUN)" $(if $(IMAGENET),--imagenet "$(IMAGENET)")
 	$(BIN)/python -m export.onnx --checkpoint "$(RUN)/student.safetensors" --out "$(RUN)/model.onnx"
 
-export: .venv/.export ## export the checkpoint to ONNX, checked against it on real photos
+export: .venv/.export ## export the checkpoint to ONNX and to 8 bits, checked against it on real photos
 	$(BIN)/python -m export.onnx
+	$(BIN)/python -m export.int8
 
-perf: .venv/.perf ## load-test the ensemble with perf_analyzer
-	$(BIN)/python -m server -- $(BIN)/python -m perf.load --server localhost:$(GRPC_PORT)
+export-trt: .venv/.tensorrt ## build the TensorRT plan, inside the serving image [TRT="--precision int8"]
+	$(BIN)/python -m export.tensorrt $(TRT)
+
+perf: .venv/.perf ## measure how fast all is, into perf/report.md; takes minutes [TWITTER=FILE.onnx]
+	@$(BIN)/python -m perf.report $(if $(TWITTER),--twitter "$(TWITTER)")
 
 clean: ## remove .venv and all that the targets wrote beside the sources
 	rm -rf .venv runs crops

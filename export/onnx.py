@@ -14,25 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
-import skimage.data
 import torch
-from numpy.typing import NDArray
 
+from export.parity import MODEL, ExportError, densities, sample_batch
 from training import student
 from training.evaluate import CHECKPOINT
-from training.framing import frame
 
-MODEL = Path(__file__).parents[1] / "model_repository" / "student" / "1" / "model.onnx"
 OPSET = 18  # the newest that the onnxruntime inside Triton 24.10 and all later ones read
 
 # The largest difference allowed in a cell, relative to the density of an even spread.
 # Rounding in float32 stays two orders of magnitude below it.
 TOLERANCE = 1e-2
-
-
-class ExportError(Exception):
-    """The exported graph does not compute what the checkpoint computes."""
 
 
 def export(checkpoint: Path, out: Path) -> float:
@@ -92,20 +84,10 @@ def _forget_origin(model: onnx.ModelProto) -> None:
 def largest_deviation(network: student.Student, model: Path) -> float:
     """Of the graph from the network on real photos, relative to the density of an even spread."""
     pixels, extent = sample_batch(network.sizes.canvas)
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    (exported,) = session.run(["DENSITY"], {"PIXELS": pixels, "EXTENT": extent})
+    exported = densities(model, pixels, extent)
     with torch.inference_mode():
         density = network(torch.from_numpy(pixels), torch.from_numpy(extent)).numpy()
     return float(np.abs(exported - density).max() * network.sizes.grid**2)
-
-
-def sample_batch(canvas: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Real photos of several shapes from scikit-image, framed: pixels and extents."""
-    astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
-    photos = [astronaut, coffee, skimage.data.chelsea(), skimage.data.rocket()]
-    tall, wide = astronaut[:, 100:300], coffee[100:250]
-    framed = [frame(photo, canvas) for photo in (*photos, tall, wide)]
-    return np.stack([pixels for pixels, _ in framed]), np.stack([extent for _, extent in framed])
 
 
 def main() -> None:

@@ -1,88 +1,95 @@
-"""Load-test a running ensemble with Triton's perf_analyzer over gRPC.
+"""Load a running ensemble over gRPC with Triton's perf_analyzer.
 
     python -m perf.load [--server HOST:PORT]
 
-Prints throughput and latency at several concurrencies, for real JPEGs made from the sample
-photo in docs/.
+Real JPEGs of several sizes, at several numbers of requests in flight; then 2 MP at random times,
+at shares of the most that the server managed. Prints throughput, latency, and where in the
+server the time went.
 """
 
 import argparse
-import base64
-import csv
-import io
-import json
-import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-import pytriton
-from PIL import Image
+from perf.analyzer import WINDOW_MS, Figures, Load, measure
+from perf.markdown import table
+from perf.photos import jpeg
+from perf.statistics import Split, Statistics
 
-ROOT = Path(__file__).parents[1]
-PHOTO = ROOT / "docs" / "photo.jpg"
-MEGAPIXELS = (0.5, 2)
-CONCURRENCIES = (1, 2, 4, 8)
-
-# perf_analyzer on PyPI is an empty placeholder; the binary is in tritonclient's wheels up to
-# 2.60, and from 2.59 on it needs a newer glibc than Debian 12 has.
-TRITONCLIENT = "tritonclient==2.51.0"
-HOME = Path(sys.prefix) / "perf_analyzer"
+MEGAPIXELS = (0.3, 2, 12)
+CONCURRENCIES = (1, 2, 4, 8, 16)
+SMALL = 0.5  # megapixels of the photo for the latency of a lone request
+OPEN_LOOP = 2  # megapixels
+SHARES = (0.25, 0.5, 0.75, 0.9)  # of the highest throughput
 
 
-def perf_analyzer() -> Path:
-    """The perf_analyzer binary, installed once, in a folder of its own."""
-    binary = HOME / "bin" / "perf_analyzer"
-    if not binary.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", "--target", str(HOME), TRITONCLIENT], check=True)
-        bundled = Path(pytriton.__file__).parents[1] / "nvidia_pytriton.libs"
-        (HOME / "lib").mkdir(exist_ok=True)
-        for name, pattern in (("libb64.so.0d", "libb64-*"), ("libcudart.so.12", "libcudart-*")):
-            (HOME / "lib" / name).symlink_to(next(bundled.glob(pattern)))
-    return binary
+@dataclass(frozen=True)
+class Point:
+    """One load and what came of it."""
+
+    megapixels: float
+    load: Load
+    figures: Figures
+    split: Split
 
 
-def jpeg(megapixels: float) -> bytes:
-    with Image.open(PHOTO) as photo:
-        scale = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
-        size = round(photo.width * scale), round(photo.height * scale)
-        file = io.BytesIO()
-        photo.resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
-    return file.getvalue()
+def point(server: str, megapixels: float, load: Load, window_ms: int = WINDOW_MS) -> Point:
+    """Put one load on a server."""
+    statistics = Statistics(server)
+    before = statistics.read()
+    figures = measure(server, jpeg(megapixels), load, window_ms)
+    return Point(megapixels, load, figures, statistics.since(before))
 
 
-def measure(server: str, upload: bytes, concurrency: int) -> dict[str, str]:
-    """perf_analyzer's row of figures for one upload sent over and over."""
-    content = base64.b64encode(len(upload).to_bytes(4, "little") + upload).decode()
-    with tempfile.TemporaryDirectory() as folder:
-        data, table = Path(folder) / "input.json", Path(folder) / "table.csv"
-        data.write_text(json.dumps({"data": [{"IMAGE": {"b64": content, "shape": [1]}}]}))
-        command = [str(perf_analyzer()), "-m", "saliency", "-i", "grpc", "-u", server]
-        command += ["--input-data", str(data), "--concurrency-range", str(concurrency)]
-        command += ["-p", "3000", "-r", "3", "-s", "999", "-f", str(table)]
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(HOME / "lib")}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"error: perf_analyzer failed:\n{done.stdout}{done.stderr}")
-        with table.open(newline="") as lines:
-            return next(csv.DictReader(lines))
+def sweep(server: str) -> Iterator[Point]:
+    """The closed loops, then the open ones; each as it is done."""
+    yield point(server, SMALL, Load(concurrency=1))
+    highest = 0.0
+    for megapixels in MEGAPIXELS:
+        for concurrency in CONCURRENCIES:
+            done = point(server, megapixels, Load(concurrency=concurrency))
+            if megapixels == OPEN_LOOP:
+                highest = max(highest, done.figures.rate)
+            yield done
+    for share in SHARES:
+        yield point(server, OPEN_LOOP, Load(rate=share * highest))
+
+
+def markdown(points: list[Point]) -> str:
+    """Milliseconds inside the server are means; queue, and each step's computing, are parts."""
+    steps = list(points[0].split.steps)
+    columns = ["photo", "load", "photos/s", "p50 ms", "p95 ms", "p99 ms", "in the server"]
+    columns += ["queue", *steps, *(f"batch of {step}" for step in steps)]
+    return table(columns, [_row(done) for done in points])
+
+
+def _row(done: Point) -> list[object]:
+    figures, split = done.figures, done.split
+    computing = [step.compute for step in split.steps.values()]
+    batches = [step.batch for step in split.steps.values()]
+    latencies = [figures.p50, figures.p95, figures.p99]
+    cells = [f"{done.megapixels} MP", str(done.load), figures.rate, *latencies]
+    return [*cells, split.total, split.queue, *computing, *batches]
+
+
+def describe(done: Point) -> str:
+    """One line, while measuring."""
+    figures = done.figures
+    return (
+        f"{done.megapixels} MP, load {done.load}: {figures.rate:.0f} photos/s, "
+        f"p50 {figures.p50:.1f} ms, p99 {figures.p99:.1f} ms"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="throughput and latency of the ensemble")
     parser.add_argument("--server", default="localhost:8001", help="Triton's gRPC address")
     args = parser.parse_args()
-    print("| photo | concurrency | photos/s | p50 ms | p95 ms | p99 ms |")
-    print("|---|---|---|---|---|---|")
-    for megapixels in MEGAPIXELS:
-        upload = jpeg(megapixels)
-        for concurrency in CONCURRENCIES:
-            row = measure(args.server, upload, concurrency)
-            cells = [f"{megapixels} MP", str(concurrency), f"{float(row['Inferences/Second']):.0f}"]
-            cells += [f"{float(row[f'p{share} latency']) / 1000:.1f}" for share in (50, 95, 99)]
-            print("|", " | ".join(cells), "|", flush=True)
+    points = []
+    for done in sweep(args.server):
+        print(describe(done), flush=True)
+        points.append(done)
+    print(f"\n{markdown(points)}")
 
 
 if __name__ == "__main__":

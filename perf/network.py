@@ -1,48 +1,87 @@
-"""Time networks side by side: onnxruntime in fp32 on one thread, one photo at a time.
+"""Time networks side by side: on one thread, one photo at a time, in one engine.
 
-    python -m perf.network [NAME=FILE.onnx …] [--size 320x240]
+    python -m perf.network [NAME=FILE.onnx …] [--engine openvino] [--size 320x240]
 
-Prints the median latency of each, and how many times faster the shipped student is. Graphs
+Prints the median latency of each, and how many times faster the shipped student is: the one in
+fp32, and besides, if the CPU is served another file (8-bit integers, say), that one. Graphs
 whose input has no fixed size (Twitter's, say) get pictures of `--size`. The networks take
 turns, so that a machine that slows down slows all of them.
 """
 
 import argparse
-import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime
+import openvino
 from numpy.typing import NDArray
 
-STUDENT = Path(__file__).parents[1] / "model_repository" / "student" / "1" / "model.onnx"
-ROUNDS = 60
+from perf.inprocess import ENGINE
+from perf.repository import MODELS, NETWORK, network_file
+from perf.timing import Job, medians
+
+STUDENT = MODELS / NETWORK / "1" / "model.onnx"
+SECONDS = 4.0  # for each network
+SIZE = (320, 240)  # what Twitter's tool makes of a photo of 4:3
 TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int32)": np.int32}
 
-
-class Timed:
-    """A network with an input of random pixels."""
-
-    def __init__(self, model: Path, size: tuple[int, int]) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
-        self.inputs = {value.name: _input(value, size) for value in self.session.get_inputs()}
-        self.seconds: list[float] = []
-
-    def run(self) -> None:
-        started = time.perf_counter()
-        self.session.run(None, self.inputs)
-        self.seconds.append(time.perf_counter() - started)
-
-    @property
-    def milliseconds(self) -> float:
-        return float(np.median(self.seconds[ROUNDS // 4 :]) * 1000)
+Inputs: TypeAlias = dict[str, NDArray[Any]]
+Session: TypeAlias = onnxruntime.InferenceSession
 
 
-def _input(value: onnxruntime.NodeArg, size: tuple[int, int]) -> NDArray[np.generic]:
+def student_files() -> dict[str, Path]:
+    """The student in fp32, and the file that the CPU is served if that is another one."""
+    served = network_file()
+    return {"student": STUDENT} | ({} if served == STUDENT else {served.stem: served})
+
+
+def measure(
+    models: Mapping[str, Path],
+    engine: str,
+    size: tuple[int, int] = SIZE,
+    seconds: float = SECONDS,
+) -> dict[str, float]:
+    """Median milliseconds on one thread.
+
+    Args:
+        models: ONNX files by name.
+        engine: one of `ENGINES`.
+        size: width and height of the pictures for graphs of any size.
+        seconds: for each.
+    """
+    jobs = {name: _job(file, engine, size) for name, file in models.items()}
+    return medians(jobs, seconds * len(jobs))
+
+
+def _job(model: Path, engine: str, size: tuple[int, int]) -> Job:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = Session(model, options, providers=["CPUExecutionProvider"])
+    inputs = {value.name: _pixels(value, size) for value in session.get_inputs()}
+    return ENGINES[engine](model, session, inputs)
+
+
+def _onnxruntime(model: Path, session: Session, inputs: Inputs) -> Job:
+    return lambda: session.run(None, inputs)
+
+
+def _openvino(model: Path, session: Session, inputs: Inputs) -> Job:
+    core = openvino.Core()
+    graph = core.read_model(model)
+    graph.reshape({name: list(values.shape) for name, values in inputs.items()})
+    compiled = core.compile_model(graph, "CPU", ENGINE)
+    return lambda: compiled(inputs)
+
+
+ENGINES: dict[str, Callable[[Path, Session, Inputs], Job]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+}
+
+
+def _pixels(value: onnxruntime.NodeArg, size: tuple[int, int]) -> NDArray[Any]:
     free = iter((1, size[1], size[0]))  # batch, height, width, where the graph leaves them open
     shape = [side if isinstance(side, int) else next(free) for side in value.shape]
     # An extent is two numbers, the photo's height and width on the canvas: all of it here.
@@ -55,19 +94,17 @@ def _input(value: onnxruntime.NodeArg, size: tuple[int, int]) -> NDArray[np.gene
 def main() -> None:
     parser = argparse.ArgumentParser(description="one-thread latency of networks")
     parser.add_argument("models", nargs="*", metavar="NAME=FILE.onnx")
+    parser.add_argument("--engine", choices=ENGINES, default="onnxruntime")
     parser.add_argument("--size", default="320x240", help="pictures for graphs of any size")
     args = parser.parse_args()
     width, height = (int(side) for side in args.size.split("x"))
-    named = {"student": STUDENT} | {
+    named = student_files() | {
         name: Path(file) for name, _, file in (model.partition("=") for model in args.models)
     }
-    networks = {name: Timed(file, (width, height)) for name, file in named.items()}
-    for _ in range(ROUNDS):
-        for network in networks.values():
-            network.run()
-    for name, network in networks.items():
-        ratio = network.milliseconds / networks["student"].milliseconds
-        print(f"{name:<12} {network.milliseconds:7.2f} ms  {ratio:5.1f} times the student's")
+    taken = measure(named, args.engine, (width, height))
+    for name, milliseconds in taken.items():
+        ratio = milliseconds / taken["student"]
+        print(f"{name:<12} {milliseconds:7.2f} ms  {ratio:5.1f} times the student's")
 
 
 if __name__ == "__main__":

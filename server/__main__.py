@@ -1,9 +1,11 @@
 """Run the embedded Triton.
 
-    python -m server                       serve until interrupted
+    python -m server [--OPTION=VALUE …]    serve until interrupted; with tritonserver's options
     python -m server -- COMMAND [ARG …]    serve while COMMAND runs; use a server that answers
 
-Ports come from HTTP_PORT, GRPC_PORT and METRICS_PORT (8000, 8001, 8002).
+Ports come from HTTP_PORT, GRPC_PORT and METRICS_PORT (8000, 8001, 8002). BIND_ADDRESS (127.0.0.1)
+says where to listen; Triton asks nobody who they are, so open it to a network that you trust, as
+a container's.
 """
 
 import argparse
@@ -29,11 +31,12 @@ def _address() -> Address:
         )
     except ValueError as error:
         raise ServerError(f"HTTP_PORT, GRPC_PORT, METRICS_PORT are numbers: {error}") from error
-    return Address(http=http, grpc=grpc, metrics=metrics)
+    host = os.environ.get("BIND_ADDRESS") or Address.host
+    return Address(host=host, http=http, grpc=grpc, metrics=metrics)
 
 
-def serve(address: Address) -> int:
-    with run(address) as process:
+def serve(address: Address, options: tuple[str, ...] = ()) -> int:
+    with run(address, options=options) as process:
         print(
             f"gazecrop serves on {address.host}: {address.http} HTTP, {address.grpc} gRPC, "
             f"{address.metrics} metrics. Ctrl-C stops it.",
@@ -61,12 +64,16 @@ def main() -> int:
         prog="python -m server", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("command", nargs="*", help="serve only while this command runs")
-    args = parser.parse_args()
+    args, options = parser.parse_known_args()
+    if args.command and options:
+        parser.error(f"options go with serving alone: {' '.join(options)}")
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell made us ignore Ctrl-C
         signal.signal(number, _interrupt)
     try:
         address = _address()
-        return serve_while(args.command, address) if args.command else serve(address)
+        if args.command:
+            return serve_while(args.command, address)
+        return serve(address, tuple(options))
     except ServerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

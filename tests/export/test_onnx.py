@@ -4,7 +4,8 @@ import onnx
 import pytest
 import torch
 
-from export.onnx import MODEL, TOLERANCE, ExportError, export, largest_deviation, to_onnx
+from export.onnx import TOLERANCE, export, largest_deviation, to_onnx
+from export.parity import MODEL, ExportError
 from training import student
 from training.evaluate import CHECKPOINT
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc as triton
 
-from export.onnx import sample_batch
+from export.parity import sample_batch
 from server import embedded
 from tests.conftest import free_address
 

@@ -2,8 +2,9 @@
 
 It reads the same keys of `config.pbtxt` as the native backend in NVIDIA's container, so that
 one model repository serves both: the parameters `intra_op_thread_count`,
-`inter_op_thread_count` and `execution_mode`, `optimization.graph.level`, and the CPU
-execution accelerator `openvino`.
+`inter_op_thread_count` and `execution_mode`, `optimization.graph.level`, the CPU execution
+accelerator `openvino`, and `default_model_filename`. Where that names a network of 8-bit integers
+(`NAME.int8.onnx`) and the CPU has no instructions for them, it loads `NAME.onnx` beside it.
 """
 
 import json
@@ -16,6 +17,10 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 Arrays = dict[str, NDArray[Any]]
+
+# Dot products of bytes, as /proc/cpuinfo calls them on x86 and ARM. Without them a network of
+# 8-bit integers is no faster than one of floats.
+INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "asimddp"}
 
 TRITON_TYPES = {
     "tensor(bool)": "TYPE_BOOL",
@@ -81,7 +86,7 @@ class TritonPythonModel:
     def auto_complete_config(auto_complete_model_config: Any) -> Any:
         """Fill in the inputs and outputs that the configuration leaves out."""
         config = auto_complete_model_config.as_dict()
-        model = Path(pb_utils.get_model_dir()) / _file_name(config)
+        model = _model_file(Path(pb_utils.get_model_dir()), config)
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         batched = config["max_batch_size"] > 0
         for tensor in session.get_inputs():
@@ -92,9 +97,10 @@ class TritonPythonModel:
 
     def initialize(self, args: dict[str, str]) -> None:
         config = json.loads(args["model_config"])
-        model = Path(args["model_repository"]) / args["model_version"] / _file_name(config)
+        model = _model_file(Path(args["model_repository"]) / args["model_version"], config)
         if not model.is_file():
             raise pb_utils.TritonModelException(f"{model} does not exist")
+        pb_utils.Logger.log_info(f"loading {model}")
         engine = OpenVino if "openvino" in _cpu_accelerators(config) else OnnxRuntime
         self.network: Network = engine(model, config)
         self.inputs = [tensor["name"] for tensor in config["input"]]
@@ -142,8 +148,17 @@ def _describe(tensor: Any, batched: bool) -> dict[str, Any]:
     }
 
 
-def _file_name(config: dict[str, Any]) -> str:
-    return config.get("default_model_filename") or "model.onnx"
+def _model_file(folder: Path, config: dict[str, Any]) -> Path:
+    model = folder / (config.get("default_model_filename") or "model.onnx")
+    in_floats = model.with_name(model.name.replace(".int8.onnx", ".onnx"))
+    if in_floats != model and not INT8_INSTRUCTIONS & cpu_flags() and in_floats.is_file():
+        return in_floats
+    return model
+
+
+def cpu_flags() -> set[str]:
+    """The instruction sets of this CPU, as Linux calls them."""
+    return set(Path("/proc/cpuinfo").read_text().split())
 
 
 def _parameter(config: dict[str, Any], name: str) -> int:

@@ -1,0 +1,139 @@
+"""Quantise the exported student to 8-bit integers, and prove what that costs.
+
+    python -m export.int8 [--model FILE] [--out FILE]
+
+Static, symmetric, per channel, as quantise/dequantise pairs around every convolution: the one
+form that onnxruntime, OpenVINO and TensorRT (from version 11 on the only one) all read. The
+ranges of activations are those of scikit-image's sample photos and of parts of them.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import skimage.data
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
+from training.framing import frame
+
+INT8 = MODEL.with_name("model.int8.onnx")
+PHOTOS = (
+    "astronaut",
+    "camera",
+    "cat",
+    "coffee",
+    "colorwheel",
+    "immunohistochemistry",
+    "page",
+    "retina",
+    "rocket",
+    "text",
+)
+PARTS = 6  # of each photo
+# Half of all that rounding does to the density comes from these two small layers.
+IN_FLOAT = ("features.block.1.depthwise.weight", "features.block.1.project.weight")
+TOLERANCE = 0.08  # of the density may lie elsewhere than in fp32: half the sum of differences
+
+Inputs = dict[str, NDArray[np.generic]]
+
+
+def quantise(model: Path, out: Path) -> float:
+    """Write the quantised graph to `out`; the largest share of a photo's density that moved.
+
+    Nothing is written unless that share is within `TOLERANCE` on every sample photo.
+
+    Raises:
+        ExportError: it is not.
+    """
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        prepared, partial = Path(folder) / "prepared.onnx", Path(folder) / out.name
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
+        canvas = canvas_of(onnx.load(model))
+        quantize_static(
+            prepared,
+            partial,
+            Calibration(canvas),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=_kept_in_float(prepared),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "QuantizeBias": False,  # TensorRT wants none
+                # Each sum is rounded once, where the next convolution reads it.
+                "OpTypesToExcludeOutputQuantization": ["Conv"],
+            },
+        )
+        batch = sample_batch(canvas)
+        moved = largest_move(densities(model, *batch), densities(partial, *batch))
+        if not moved <= TOLERANCE:
+            raise ExportError(
+                f"in 8 bits {moved:.0%} of a photo's density moves; {TOLERANCE:.0%} is allowed. "
+                f"{out} was left as it was."
+            )
+        partial.replace(out)
+    return moved
+
+
+def _kept_in_float(model: Path) -> list[str]:
+    nodes = onnx.load(model).graph.node
+    return [node.name for node in nodes if set(node.input) & set(IN_FLOAT)]
+
+
+class Calibration(CalibrationDataReader):  # type: ignore[misc]
+    """Photos of many kinds, one at a time, framed as serving frames them."""
+
+    def __init__(self, canvas: int) -> None:
+        self.examples = _framed(canvas)
+
+    def get_next(self) -> Inputs | None:
+        return next(self.examples, None)
+
+
+def _framed(canvas: int) -> Iterator[Inputs]:
+    random = np.random.default_rng(0)
+    for name in PHOTOS:
+        photo = np.asarray(getattr(skimage.data, name)())
+        if photo.ndim == 2:
+            photo = np.repeat(photo[..., None], 3, axis=2)
+        for part in range(PARTS):
+            pixels, extent = frame(photo if part == 0 else _part(photo, random), canvas)
+            yield {"PIXELS": pixels[None], "EXTENT": extent[None]}
+
+
+def _part(photo: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """A random window, lighter or darker, sometimes mirrored."""
+    height, width = (round(side * random.uniform(0.4, 1)) for side in photo.shape[:2])
+    top = random.integers(photo.shape[0] - height, endpoint=True)
+    left = random.integers(photo.shape[1] - width, endpoint=True)
+    window = photo[top : top + height, left : left + width, :3] * random.uniform(0.6, 1.3)
+    return window.clip(0, 255).astype(np.uint8)[:, :: random.choice([1, -1])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="quantise the exported student, checked")
+    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--out", type=Path, default=INT8)
+    args = parser.parse_args()
+    moved = quantise(args.model, args.out)
+    print(f"wrote {args.out}; at most {moved:.1%} of a photo's density moved")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What proves two forms of the student equal: real photos and one measure. Needs no torch.
+
+The measure is the share of a photo's density that *moved*: half the sum of absolute
+differences, the part of all attention that one form puts into other cells than the other.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import skimage.data
+from numpy.typing import NDArray
+
+from training.framing import frame
+
+MODEL = Path(__file__).parents[1] / "model_repository" / "student" / "1" / "model.onnx"
+
+Pixels = NDArray[np.uint8]
+Extents = NDArray[np.int32]
+Densities = NDArray[np.float32]
+
+
+class ExportError(Exception):
+    """The exported network does not compute what it should."""
+
+
+def sample_batch(canvas: int) -> tuple[Pixels, Extents]:
+    """Real photos of several shapes from scikit-image, framed: pixels and extents."""
+    astronaut, coffee = skimage.data.astronaut(), skimage.data.coffee()
+    photos = [astronaut, coffee, skimage.data.chelsea(), skimage.data.rocket()]
+    tall, wide = astronaut[:, 100:300], coffee[100:250]
+    framed = [frame(photo, canvas) for photo in (*photos, tall, wide)]
+    return np.stack([pixels for pixels, _ in framed]), np.stack([extent for _, extent in framed])
+
+
+def canvas_of(model: onnx.ModelProto) -> int:
+    """Side of the square input, pixels."""
+    return int(model.graph.input[0].type.tensor_type.shape.dim[1].dim_value)
+
+
+def densities(model: Path | bytes, pixels: Pixels, extent: Extents) -> Densities:
+    """What an ONNX graph predicts, [N, grid, grid], on onnxruntime's CPU provider."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    result: Densities = session.run(["DENSITY"], {"PIXELS": pixels, "EXTENT": extent})[0]
+    return result
+
+
+def largest_move(one: Densities, other: Densities) -> float:
+    """Over the photos of a batch, the largest share of the density that moved."""
+    return float(np.abs(one - other).sum(axis=(1, 2)).max() / 2)

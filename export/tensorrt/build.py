@@ -1,0 +1,213 @@
+"""ONNX → plan. Import it after `machine.load_tensorrt`.
+
+The network's types are those in the graph: TensorRT 11 knows no other way, TensorRT 10 does so
+in its strongly typed mode (and the batch has been a dimension like any other since then). There
+are no precision flags here and no calibration.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import SupportsInt, TypeVar
+
+import onnx
+import tensorrt as trt
+from onnx import NodeProto
+from rich.progress import Progress, TaskID
+
+from export.tensorrt.machine import EngineError
+from export.tensorrt.plan import write_whole
+
+Started = TypeVar("Started")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to build; `workspace` in MiB, None for all of the GPU's memory."""
+
+    precision: str
+    optimal_batch: int
+    max_batch: int
+    timing_cache: Path | None = None
+    workspace: int | None = None
+    version_compatible: bool = False
+    hardware_compatible: bool = False
+
+
+def build(model: onnx.ModelProto, options: Options) -> bytes:
+    """The serialised engine of a graph whose first dimension is the batch.
+
+    Raises:
+        EngineError: TensorRT cannot read the graph or build an engine; with all that it said.
+        KeyboardInterrupt: during the build, which then ends at its next step.
+    """
+    log = Log()
+    builder = started(trt.Builder, log)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    _parse(cast_first(model), network, log)
+    config = builder.create_builder_config()
+    _configure(config, options)
+    config.add_optimization_profile(_profile(builder, network, options))
+    with _timing_cache(config, options.timing_cache), Progress(transient=True) as progress:
+        monitor = Monitor(progress)
+        config.progress_monitor = monitor
+        plan = builder.build_serialized_network(network, config)
+    if monitor.interrupted:
+        raise KeyboardInterrupt
+    if plan is None:
+        raise EngineError(f"TensorRT built no engine: {log.reasons()}")
+    return bytes(plan)
+
+
+def cast_first(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph, in which uint8 inputs are cast before they are transposed.
+
+    TensorRT's uint8 inputs may be cast and nothing else (NVIDIA/TensorRT, issue 3985).
+    """
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    graph = result.graph
+    inputs = {tensor.name for tensor in graph.input}
+    moved = {
+        node.output[0]: node
+        for node in model.graph.node
+        if node.op_type == "Transpose" and node.input[0] in inputs
+    }
+    graph.ClearField("node")
+    graph.ClearField("value_info")
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.input[0] in moved:
+            graph.node.extend(_exchanged(moved[node.input[0]], node))
+        elif node.output[0] not in moved:
+            graph.node.append(node)
+    onnx.checker.check_model(result, full_check=True)
+    return result
+
+
+def _exchanged(transpose: NodeProto, cast: NodeProto) -> list[NodeProto]:
+    first, second = NodeProto(), NodeProto()
+    first.CopyFrom(cast)
+    second.CopyFrom(transpose)
+    between = f"{transpose.input[0]}.cast"
+    first.input[:], first.output[:] = transpose.input, [between]
+    second.input[:], second.output[:] = [between], cast.output
+    return [first, second]
+
+
+def _parse(model: onnx.ModelProto, network: trt.INetworkDefinition, log: "Log") -> None:
+    parser = trt.OnnxParser(network, log)
+    if parser.parse(model.SerializeToString()):
+        return
+    errors = [parser.get_error(index) for index in range(parser.num_errors)]
+    lines = [f"{error.node_operator()} {error.node_name()}: {error.desc()}" for error in errors]
+    raise EngineError("TensorRT cannot read the graph:\n  " + "\n  ".join(lines or [log.reasons()]))
+
+
+def _configure(config: trt.IBuilderConfig, options: Options) -> None:
+    if options.workspace is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace * 2**20)
+    if options.version_compatible:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    if options.hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+
+
+def _profile(
+    builder: trt.Builder, network: trt.INetworkDefinition, options: Options
+) -> trt.IOptimizationProfile:
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        tensor = network.get_input(index)
+        shapes = [
+            trt.Dims([batch, *list(tensor.shape)[1:]])
+            for batch in (1, options.optimal_batch, options.max_batch)
+        ]
+        profile.set_shape(tensor.name, *shapes)
+    return profile
+
+
+@contextmanager
+def _timing_cache(config: trt.IBuilderConfig, file: Path | None) -> Iterator[None]:
+    """Reuse the timings in `file`, which need not exist; after the block it holds all."""
+    if file is None:
+        yield
+        return
+    cache = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
+    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
+        raise EngineError(
+            f"{file} is no timing cache of this TensorRT on this GPU: name another file, which "
+            "will be made"
+        )
+    yield
+    write_whole(file, bytes(config.get_timing_cache().serialize()))
+
+
+def started(factory: Callable[["Log"], Started], log: "Log") -> Started:
+    """A `trt.Builder` or `trt.Runtime`.
+
+    Raises:
+        EngineError: CUDA does not start; with what TensorRT said.
+    """
+    try:
+        return factory(log)
+    except TypeError as error:  # pybind11's, of a constructor that gave nothing
+        raise EngineError(f"TensorRT does not start: {log.reasons()}") from error
+
+
+class Log(trt.ILogger):  # type: ignore[misc]
+    """Shows warnings, and keeps errors for the exception that will follow."""
+
+    def __init__(self) -> None:
+        trt.ILogger.__init__(self)
+        self.errors: list[str] = []
+
+    def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+        if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
+            self.errors.append(msg)
+        elif severity == trt.ILogger.Severity.WARNING:
+            print(f"TensorRT: {msg}", file=sys.stderr)
+
+    def reasons(self) -> str:
+        return "; ".join(self.errors) or "it gave no reason"
+
+
+class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    """A line for each part of the build, a bar for each phase in it.
+
+    TensorRT calls it from threads of its own, too, and no exception may leave it: an interrupt
+    ends the build at its next step instead.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        trt.IProgressMonitor.__init__(self)
+        self.progress = progress
+        self.tasks: dict[str, TaskID] = {}
+        self.interrupted = False
+
+    def phase_start(
+        self, phase_name: str, parent_phase: str | None, num_steps: SupportsInt
+    ) -> None:
+        with self._safely():
+            if not parent_phase:
+                self.progress.console.print(phase_name)
+            self.tasks[phase_name] = self.progress.add_task(phase_name, total=int(num_steps))
+
+    def step_complete(self, phase_name: str, step: SupportsInt) -> bool:
+        with self._safely():
+            self.progress.update(self.tasks[phase_name], completed=int(step) + 1)
+        return not self.interrupted
+
+    def phase_finish(self, phase_name: str) -> None:
+        with self._safely():
+            self.progress.remove_task(self.tasks.pop(phase_name))
+
+    @contextmanager
+    def _safely(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
+        except KeyError:  # an interrupt kept it from the list, or another phase has its name
+            pass

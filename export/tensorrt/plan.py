@@ -1,0 +1,120 @@
+"""What a plan was built for, written beside it, and whether it fits the machine here.
+
+TensorRT finds a misfit only when it reads the plan, and Triton then says little more than
+that the model has failed. `misfits` says it before, in words, and needs no package for it.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from export.tensorrt.machine import EngineError, Gpu, release
+
+PLAN = Path(__file__).parents[2] / "model_repository" / "student" / "1" / "model.plan"
+MAX_BATCH = 64  # as in the model's configs/gpu.pbtxt
+OLDEST_COMPATIBLE = 8  # hardware-compatible plans run on compute capability 8.0 (Ampere) and up
+
+
+@dataclass(frozen=True)
+class PlanInfo:
+    """What has to fit, or is worth knowing, of a plan."""
+
+    tensorrt: str  # version that built it, "11.4.0.106"
+    gpu: str  # that it was built on
+    compute_capability: str
+    precision: str
+    optimal_batch: int
+    max_batch: int
+    version_compatible: bool
+    hardware_compatible: bool
+    model_sha256: str  # of the float32 ONNX it comes from
+
+    def write(self, plan: Path) -> None:
+        text = json.dumps(asdict(self), indent=2) + "\n"
+        write_whole(beside(plan), text.encode())
+
+    @staticmethod
+    def read(plan: Path) -> "PlanInfo":
+        """
+        Raises:
+            EngineError: there is no plan, or nothing readable beside it.
+        """
+        if not plan.is_file():
+            raise EngineError(
+                f"{plan} does not exist: build it here with python -m export.tensorrt. Without "
+                "it Triton says “unable to load plan file to auto complete config” or “unable "
+                "to find” it, and does not start"
+            )
+        try:
+            return PlanInfo(**json.loads(beside(plan).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise EngineError(
+                f"{beside(plan)} does not say what {plan.name} was built for ({error}): build "
+                "it again with python -m export.tensorrt"
+            ) from error
+
+
+def beside(plan: Path) -> Path:
+    return plan.with_name(plan.name + ".json")
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write beside, then rename: an interrupt never leaves half a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(file)
+
+
+def sha256(model: Path) -> str:
+    return hashlib.sha256(model.read_bytes()).hexdigest()
+
+
+def misfits(info: PlanInfo, served: str | None, gpus: list[Gpu]) -> list[str]:
+    """Why the TensorRT of version `served` could not run the plan on these GPUs; or nothing."""
+    found = []
+    if served is None:
+        found.append("there is no libnvinfer.so here: this is no image of a server with TensorRT")
+    elif not _version_fits(info, served):
+        found.append(
+            f"the plan is of TensorRT {info.tensorrt}, the server has {served}: build it here, "
+            "or, within one major version, with --version-compatible"
+        )
+    found += [
+        f"the plan is for compute capability {info.compute_capability} ({info.gpu}), the GPU "
+        f"{gpu.name} has {gpu.compute_capability}: build it here, or, for Ampere and newer, "
+        "with --hardware-compatible"
+        for gpu in gpus
+        if not _gpu_fits(info, gpu)
+    ]
+    return found
+
+
+def _version_fits(info: PlanInfo, served: str) -> bool:
+    if info.version_compatible:
+        return info.tensorrt.split(".")[0] == served.split(".")[0]
+    return release(info.tensorrt) == served
+
+
+def _gpu_fits(info: PlanInfo, gpu: Gpu) -> bool:
+    if info.hardware_compatible:
+        return float(gpu.compute_capability) >= OLDEST_COMPATIBLE
+    return info.compute_capability == gpu.compute_capability
+
+
+def outdated(info: PlanInfo, plan: Path) -> list[str]:
+    """Why the plan does not go with the files of its model around it; or nothing."""
+    found = []
+    model, config = plan.with_name("model.onnx"), plan.parent.parent / "configs" / "gpu.pbtxt"
+    if model.is_file() and sha256(model) != info.model_sha256:
+        found.append(f"{model} has changed since {plan.name} was built from it")
+    text = config.read_text() if config.is_file() else ""
+    wanted = re.search(r"^max_batch_size:\s*(\d+)", text, re.MULTILINE)
+    if wanted is not None and int(wanted[1]) > info.max_batch:
+        found.append(
+            f"{config} says max_batch_size {wanted[1]}, the plan was built for batches of up to "
+            f"{info.max_batch}"
+        )
+    return found

@@ -1,0 +1,149 @@
+"""Triton's perf_analyzer: loads a running server with one upload and measures its answers."""
+
+import base64
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+MODEL = "saliency"
+WINDOWS = 3  # perf_analyzer takes that many to call a load steady, and merges them
+WINDOW_MS = 1200
+
+# perf_analyzer on PyPI is an empty placeholder; the binary is in tritonclient's wheels up to
+# 2.60, and from 2.59 on it needs a newer glibc than Debian 12 has.
+TRITONCLIENT = "tritonclient==2.51.0"
+HOME = Path(sys.prefix) / "perf_analyzer"
+LIBRARIES = {"libb64.so.0d": "libb64-*", "libcudart.so.12": "libcudart-*"}
+
+
+class AnalyzerError(Exception):
+    """perf_analyzer gave no figures: a request failed, say. The message says why."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is asked of the server.
+
+    Attributes:
+        concurrency: requests in flight all the time, or
+        rate: requests a second, sent at random times (a Poisson process), answered or not.
+    """
+
+    concurrency: int | None = None
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.concurrency is None) == (self.rate is None):
+            raise ValueError("a load has either a concurrency or a rate")
+
+    def __str__(self) -> str:
+        return f"{self.concurrency}" if self.rate is None else f"{self.rate:.0f}/s"
+
+    def arguments(self) -> list[str]:
+        if self.rate is None:
+            return ["--concurrency-range", str(self.concurrency)]
+        rate = ["--request-rate-range", f"{self.rate:.2f}", "--request-distribution", "poisson"]
+        return [*rate, "--async"]  # else no more than 16 requests would be in flight
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What perf_analyzer measured.
+
+    Attributes:
+        rate: photos answered a second.
+        p50, p95, p99: milliseconds from a request to its answer.
+    """
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+
+
+def parse(lines: Iterable[str]) -> Figures:
+    """The figures in perf_analyzer's CSV of one load; its latencies are in microseconds.
+
+    Raises:
+        AnalyzerError: it holds none, or lacks a column.
+    """
+    row = next(csv.DictReader(lines, restval=""), None)
+    if row is None:
+        raise AnalyzerError("perf_analyzer wrote no figures")
+    try:
+        latencies = (float(row[f"p{share} latency"]) / 1000 for share in (50, 95, 99))
+        return Figures(float(row["Inferences/Second"]), *latencies)
+    except (KeyError, ValueError) as error:
+        raise AnalyzerError(f"perf_analyzer's figures cannot be read: {error}") from error
+
+
+def measure(server: str, upload: bytes, load: Load, window_ms: int = WINDOW_MS) -> Figures:
+    """Send an upload over and over, for three windows.
+
+    Raises:
+        AnalyzerError: a request failed; perf_analyzer stops at the first.
+    """
+    windows = ["-p", str(window_ms), "-r", str(WINDOWS), "-s", "999"]
+    return _run(server, upload, [*load.arguments(), *windows])
+
+
+def send(server: str, upload: bytes, requests: int, concurrency: int) -> None:
+    """Send an upload that often.
+
+    Raises:
+        AnalyzerError: a request failed.
+    """
+    load = Load(concurrency=concurrency)
+    _run(server, upload, [*load.arguments(), "--request-count", str(requests)])
+
+
+def _run(server: str, upload: bytes, arguments: list[str]) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        data, table = Path(folder) / "input.json", Path(folder) / "table.csv"
+        data.write_text(json.dumps({"data": [{"IMAGE": _tensor(upload)}]}))
+        command = [str(_binary()), "-m", MODEL, "-i", "grpc", "-u", server]
+        done = subprocess.run(
+            [*command, "--input-data", str(data), "-f", str(table), *arguments],
+            env={**os.environ, "LD_LIBRARY_PATH": str(HOME / "lib")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise AnalyzerError(f"perf_analyzer failed: {done.stderr.strip() or done.stdout}")
+        with table.open(newline="") as lines:
+            return parse(lines)
+
+
+def _tensor(upload: bytes) -> dict[str, object]:
+    """A BYTES element, as Triton stores it: its length, then itself."""
+    element = len(upload).to_bytes(4, "little") + upload
+    return {"b64": base64.b64encode(element).decode(), "shape": [1]}
+
+
+def _binary() -> Path:
+    """perf_analyzer, installed once, in a folder of its own."""
+    binary = HOME / "bin" / "perf_analyzer"
+    if not binary.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-deps", "--target", str(HOME), TRITONCLIENT], check=True)
+    (HOME / "lib").mkdir(exist_ok=True)
+    for name, pattern in LIBRARIES.items():
+        if not (HOME / "lib" / name).exists():
+            (HOME / "lib" / name).symlink_to(next(_bundled().glob(pattern)))
+    return binary
+
+
+def _bundled() -> Path:
+    """The libraries that nvidia-pytriton's wheel carries."""
+    spec = find_spec("pytriton")  # found, not imported: importing it starts threads
+    if spec is None or spec.origin is None:
+        raise AnalyzerError("perf_analyzer needs the libraries of the package nvidia-pytriton")
+    return Path(spec.origin).parents[1] / "nvidia_pytriton.libs"

@@ -1,0 +1,110 @@
+"""What the figures say, in one line each."""
+
+from collections.abc import Iterator
+
+from perf import growth, load
+from perf.markdown import number
+from perf.peers import ATTENTION, FACE, GAZECROP, SMALL, SMARTCROP, TWITTER
+from perf.peers import MEGAPIXELS as PEERS_MEGAPIXELS
+from perf.repository import PREPROCESS
+from perf.results import TWITTERS, Results
+from perf.timing import cores
+
+BUSY = 8  # requests in flight
+
+
+def findings(results: Results) -> list[str]:
+    return [
+        *_networks(results),
+        *_serving(results),
+        *_peers(results),
+        *_growth(results),
+        _overload(results),
+    ]
+
+
+def _networks(results: Results) -> Iterator[str]:
+    for engine, taken in results.networks.items():
+        for name, milliseconds in taken.items():
+            if name != TWITTERS:
+                line = f"The network `{name}` takes {number(milliseconds)} ms on one thread of "
+                line += engine
+                if TWITTERS in taken:
+                    times = taken[TWITTERS] / milliseconds
+                    line += f", Twitter's {number(taken[TWITTERS])} ms: {times:.1f} times as long"
+                yield f"{line}."
+
+
+def _serving(results: Results) -> Iterator[str]:
+    megapixels = load.OPEN_LOOP
+    busy, bound = results.point(megapixels, BUSY), results.bound(megapixels)
+    rate = busy.figures.rate
+    yield (
+        f"With {BUSY} requests in flight, Triton answers {number(rate)} photos of {megapixels} MP "
+        f"a second: {rate / bound.rate:.0%} of the {number(bound.rate)} that preprocessing and "
+        f"network reach without a server on all {cores()} cores."
+    )
+    parts = {"waiting": busy.split.queue}
+    parts |= {name: step.compute for name, step in busy.split.steps.items()}
+    shares = ", ".join(f"{name} {part / busy.split.total:.0%}" for name, part in parts.items())
+    yield f"Of a request's {number(busy.split.total)} ms in the server then: {shares}."
+    lone, alone = results.point(load.SMALL, 1).figures, results.bound(load.SMALL)
+    yield (
+        f"A lone request with a photo of {load.SMALL} MP takes {number(lone.p50)} ms (p50), "
+        f"{lone.p50 / alone.together:.1f} times the {number(alone.together)} ms of "
+        "preprocessing and network without a server."
+    )
+    last = [done for done in results.points if done.load.rate][-1].figures
+    yield (
+        f"Requests at random times, at {load.SHARES[-1]:.0%} of the highest throughput: p50 "
+        f"{number(last.p50)} ms, p99 {number(last.p99)} ms."
+    )
+
+
+def _peers(results: Results) -> Iterator[str]:
+    ours = results.speeds[GAZECROP]
+    for name in (TWITTER, SMARTCROP, SMALL, ATTENTION, FACE):
+        if name in results.speeds:
+            peer = results.speeds[name]
+            yield (
+                f"gazecrop in process crops {ours.rate / peer.rate:.1f} times the photos a second "
+                f"of {name}, on one thread in {ours.milliseconds / peer.milliseconds:.2f} times "
+                "the time."
+            )
+    if TWITTER in results.speeds:
+        served = results.point(PEERS_MEGAPIXELS, BUSY).figures.rate
+        times = served / results.speeds[TWITTER].rate
+        yield f"Served, gazecrop answers {times:.1f} times the photos a second of {TWITTER}."
+
+
+def _growth(results: Results) -> Iterator[str]:
+    best = max(results.instances, key=lambda row: row.rate)
+    yield (
+        f"Of the instances tried, {best.preprocess} of {PREPROCESS} and {best.network} of the "
+        f"network do most: {number(best.rate)} photos a second."
+    )
+    endurance = results.endurance
+    first, *_, last = endurance.megabytes
+    yield (
+        f"The server's memory moved by {endurance.growth:+.1f} MB from request {first:,} to "
+        f"{last:,}, and is {endurance.megabytes[last]:.0f} MB."
+    )
+    yield (
+        f"The first answer ({growth.MEMORY_MEGAPIXELS} MP) comes "
+        f"{endurance.seconds_to_answer:.1f} s after the start."
+    )
+
+
+def _overload(results: Results) -> str:
+    measured = results.overload
+    line = (
+        f"Asked for {measured.offered / measured.sustained:.1f} times what it sustains, it "
+        f"answers {measured.share:.0%} of the sustained {number(measured.sustained)} photos a "
+        f"second, with a p99 of {number(measured.accepted_p99)} ms"
+    )
+    if measured.refused_p50 is None:
+        return f"{line}, and refuses nothing."
+    return (
+        f"{line}, and refuses {measured.refused:,} requests, half of them within "
+        f"{number(measured.refused_p50)} ms."
+    )

@@ -1,0 +1,116 @@
+"""The report's pictures."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+from perf.load import MEGAPIXELS, Point
+from perf.peers import GAZECROP, Speed
+from perf.peers import MEGAPIXELS as PEERS_MEGAPIXELS
+from perf.timing import cores
+
+SHADES = {"p50": "tab:green", "p95": "tab:orange", "p99": "tab:red"}
+
+
+def draw_load(points: list[Point], file: Path) -> None:
+    """Above, throughput against latency; below, where in the server the time went."""
+    figure, axes = plt.subplots(
+        2, len(MEGAPIXELS), figsize=(4.2 * len(MEGAPIXELS), 7), layout="constrained"
+    )
+    for index, megapixels in enumerate(MEGAPIXELS):
+        of_size = [done for done in points if done.megapixels == megapixels]
+        closed = [done for done in of_size if done.load.concurrency]
+        opened = [done for done in of_size if done.load.rate]
+        _draw_latency(axes[0, index], closed, opened)
+        _draw_split(axes[1, index], closed)
+        dotted = " (dotted: requests at random times)" if opened else ""
+        axes[0, index].set_title(f"{megapixels} MP{dotted}")
+    axes[0, 0].set_ylabel("ms from request to answer")
+    axes[0, 0].legend(loc="upper left")
+    axes[1, 0].set_ylabel("mean ms in the server")
+    axes[1, 0].legend(loc="upper left")
+    _save(figure, file)
+
+
+def _draw_latency(axes: Any, closed: list[Point], opened: list[Point]) -> None:
+    for name, shade in SHADES.items():
+        for points, line, label in ((closed, "o-", name), (opened, "x:", None)):
+            rates = [done.figures.rate for done in points]
+            latencies = [getattr(done.figures, name) for done in points]
+            axes.plot(rates, latencies, line, color=shade, label=label, ms=5)
+    for done in closed:
+        axes.annotate(
+            str(done.load),
+            (done.figures.rate, done.figures.p50),
+            (0, -12),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )
+    axes.set_yscale("log")
+    axes.margins(y=0.12)
+    _plain_numbers(axes.yaxis)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("photos/s (numbers: requests in flight)")
+    axes.grid(alpha=0.3, which="both")
+
+
+def _draw_split(axes: Any, closed: list[Point]) -> None:
+    labels = [str(done.load) for done in closed]
+    parts = {"queue": [done.split.queue for done in closed]}
+    for step in closed[0].split.steps:
+        parts[step] = [done.split.steps[step].compute for done in closed]
+    bottom = [0.0] * len(closed)
+    for name, values in parts.items():
+        axes.bar(labels, values, bottom=bottom, label=name)
+        bottom = [below + value for below, value in zip(bottom, values, strict=True)]
+    axes.set_xlabel("requests in flight")
+    axes.grid(alpha=0.3, axis="y")
+
+
+def draw_quality(
+    speeds: Mapping[str, Speed], gaps: Mapping[str, Mapping[str, float]], file: Path
+) -> None:
+    """Quality over cost, a panel for each fixation set."""
+    figure, axes = plt.subplots(
+        1, len(gaps), figsize=(5.5 * len(gaps), 4.6), layout="constrained", squeeze=False
+    )
+    for panel, (name, of_set) in zip(axes[0], gaps.items(), strict=True):
+        for tool, gap in of_set.items():
+            if tool in speeds:
+                _draw_tool(panel, tool, speeds[tool].rate / cores(), gap)
+        panel.axhline(0, color="grey", lw=1, ls="--")
+        panel.set_title(name)
+        panel.set_xscale("log")
+        _plain_numbers(panel.xaxis)
+        panel.margins(x=0.25, y=0.12)
+        panel.set_xlabel(f"photos of {PEERS_MEGAPIXELS} MP a second and core")
+        panel.grid(alpha=0.3, which="both")
+    axes[0, 0].set_ylabel("gap closed: 0 a centred crop, 1 the best possible")
+    _save(figure, file)
+
+
+def _draw_tool(axes: Any, tool: str, rate: float, gap: float) -> None:
+    ours = tool == GAZECROP
+    shade = "tab:red" if ours else "tab:blue"
+    axes.plot(rate, gap, "*" if ours else "o", color=shade, ms=15 if ours else 8)
+    axes.annotate(tool, (rate, gap), (0, 10), textcoords="offset points", ha="center", color=shade)
+
+
+def _plain_numbers(axis: Any) -> None:
+    """1, 2, 5, 10 … along a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _save(figure: Any, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,209 @@
+"""The Dockerfiles: linted, and the steps of the CPU image run for real."""
+
+import fnmatch
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import gazecrop
+import pytest
+from packaging.requirements import Requirement
+
+from server import embedded
+from tests.conftest import free_address
+from tests.deploy import dockerfile
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+DOCKERFILES = ("Dockerfile", "cpu.Dockerfile")
+
+
+def pins() -> dict[str, str]:
+    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_lint(name: str) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, DEPLOY / name], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_users_have_numbers_and_are_not_root(name: str) -> None:
+    """Kubernetes cannot tell from a name whether it is root."""
+    users = [each.value for each in dockerfile.read(DEPLOY / name) if each.name == "USER"]
+    assert users
+    assert all(re.fullmatch(r"[1-9]\d*:[1-9]\d*", user) for user in users)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_is_copied_is_there_and_sent_to_the_builder(name: str) -> None:
+    rules = (DEPLOY / f"{name}.dockerignore").read_text().split()
+    assert rules[0] == "*"
+    sent = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    copied = {
+        source
+        for each in dockerfile.read(DEPLOY / name)
+        if each.name == "COPY"
+        for source in each.words()[:-1]
+    }
+    for source in copied:
+        assert (ROOT / source).exists()
+        assert sent & {source, *map(str, Path(source).parents)}
+    for rule in sent:
+        assert any(Path(source).is_relative_to(rule) for source in copied)
+
+
+def test_the_plan_is_sent_to_the_builder_of_the_gpu_image_alone() -> None:
+    for name, ignored in (("Dockerfile", False), ("cpu.Dockerfile", True)):
+        rules = (DEPLOY / f"{name}.dockerignore").read_text().split()
+        plan = "model_repository/student/1/model.plan"
+        matching = [rule for rule in rules[1:] if rule[0] != "!" and fnmatch.fnmatch(plan, rule)]
+        assert bool(matching) is ignored
+
+
+def test_pins_are_the_packages_own_and_within_their_ranges() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["server"]
+    ranges = {requirement.name: requirement for requirement in map(Requirement, declared)}
+    for name, version in pins().items():
+        assert ranges[name].specifier.contains(version), name
+
+
+def test_all_that_the_preprocessing_imports_is_pinned_in_the_gpu_image() -> None:
+    sources = " ".join(path.read_text() for path in (ROOT / "model_repository").rglob("*.py"))
+    imported = set(re.findall(r"^(?:import|from) (\w+)", sources, re.MULTILINE))
+    needed = {embedded.PACKAGES[module] for module in imported if module in embedded.PACKAGES}
+    [install] = [
+        each.value
+        for each in dockerfile.read(DEPLOY / "Dockerfile")
+        if each.name == "RUN" and "opencv" in each.value
+    ]
+    assert needed <= set(install.split())
+    assert needed <= set(pins())
+
+
+def test_one_version_of_tensorrt() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    assert len(set(re.findall(r"(?:TensorRT |bindings==)(\d+(?:\.\d+){3})", text))) == 1
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """What cpu.Dockerfile builds, in a folder: its working directory and its environment.
+
+    Not the same: the files lie in that folder instead of /, a clean virtual environment stands
+    for the Python of the base image, and pip may use its cache.
+    """
+    root = tmp_path_factory.mktemp("image")
+    python = root / "usr"
+    venv.create(python, with_pip=True, symlinks=True)
+    inherited = {key: os.environ[key] for key in os.environ if not key.startswith("PYTHON")}
+    environment = inherited | {
+        "PATH": f"{python / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PIP_QUIET": "1",
+    }
+    workdir = root
+    for each in dockerfile.read(DEPLOY / "cpu.Dockerfile"):
+        if each.name == "ENV":
+            environment |= each.variables()
+            environment.pop("PIP_NO_CACHE_DIR", None)
+        elif each.name == "WORKDIR":
+            workdir = root / each.value.lstrip("/")
+            workdir.mkdir(parents=True)
+        elif each.name == "COPY":
+            copy(each.words(), workdir)
+        elif each.name == "RUN":
+            subprocess.run(["sh", "-ec", each.value], cwd=workdir, env=environment, check=True)
+        else:
+            assert each.name in {"FROM", "EXPOSE", "USER", "HEALTHCHECK", "CMD"}
+    return workdir, environment
+
+
+def copy(words: list[str], workdir: Path) -> None:
+    *sources, target = words
+    for source in map(ROOT.joinpath, sources):
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.plan")
+            shutil.copytree(source, workdir / target, ignore=ignored)
+        elif target.endswith("/"):
+            (workdir / target).mkdir(exist_ok=True)
+            shutil.copy(source, workdir / target)
+        else:
+            shutil.copy(source, workdir / target)
+
+
+@pytest.fixture
+def container(
+    image: tuple[Path, dict[str, str]], tmp_path: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], embedded.Address, dict[str, str]]]:
+    """The image's command, on free ports."""
+    workdir, environment = image
+    address = free_address()
+    environment = environment | {
+        "HTTP_PORT": str(address.http),
+        "GRPC_PORT": str(address.grpc),
+        "METRICS_PORT": str(address.metrics),
+    }
+    command = dockerfile.last(dockerfile.read(DEPLOY / "cpu.Dockerfile"), "CMD").command()
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=workdir, env=environment, stdout=subprocess.PIPE, stderr=file
+        )
+        assert process.stdout is not None
+        assert b"serves" in process.stdout.readline(), log.read_text()
+        yield process, address, environment
+        process.terminate()
+        process.wait(30)
+
+
+def files(folder: Path) -> dict[Path, int]:
+    """When each was written. Python does without its byte code where it may not write."""
+    paths = (path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+    return {path: path.lstat().st_mtime_ns for path in paths if not path.is_dir()}
+
+
+def test_cpu_image_serves_writes_nothing_and_stops(
+    image: tuple[Path, dict[str, str]],
+    request: pytest.FixtureRequest,
+    photo: Path,
+) -> None:
+    root = image[0].parents[1]
+    before = files(root)
+    process, address, environment = request.getfixturevalue("container")
+    health = dockerfile.last(dockerfile.read(DEPLOY / "cpu.Dockerfile"), "HEALTHCHECK").command()
+
+    assert subprocess.run(health, env=environment, check=False).returncode == 0
+    with gazecrop.Client(f"127.0.0.1:{address.grpc}", timeout=20) as client:
+        assert abs(client.predict(photo).density.sum() - 1) < 1e-4
+    assert listening(address) == {"00000000"}  # 0.0.0.0
+    assert files(root) == before  # so the root file system may be read-only
+
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(embedded.STOP_SECONDS) == 130
+    ended = subprocess.run(health, env=environment, stderr=subprocess.DEVNULL, check=False)
+    assert ended.returncode != 0
+
+
+def listening(address: embedded.Address) -> set[str]:
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ports = (address.http, address.grpc, address.metrics)
+    return {
+        local.split(":")[0]
+        for _, local, _, state, *_ in rows
+        if int(local.split(":")[1], 16) in ports and state == "0A"
+    }

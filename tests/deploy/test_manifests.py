@@ -1,0 +1,231 @@
+"""The manifests: valid, rendered as meant, and in agreement with the server and its images."""
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from server import embedded
+from tests.deploy import dockerfile
+from tests.deploy.kustomize import Object, load, render, the
+
+ROOT = Path(__file__).parents[2]
+KUBERNETES = ROOT / "deploy" / "kubernetes"
+OVERLAYS = ("cpu", "gpu")
+VERSIONS = ("1.30", "1.37")  # preStop.sleep came with the first; the newest schemas there are
+LABELS = {"app.kubernetes.io/name": "gazecrop"}
+HEALTH = {
+    "startupProbe": "/v2/health/ready",
+    "readinessProbe": "/v2/health/ready",
+    "livenessProbe": "/v2/health/live",
+}
+
+
+@pytest.fixture(params=OVERLAYS)
+def overlay(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def objects(overlay: str) -> list[Object]:
+    return render(KUBERNETES / "overlays" / overlay)
+
+
+@pytest.fixture
+def pod(objects: list[Object]) -> Object:
+    return dict(the(objects, "Deployment")["spec"]["template"]["spec"])
+
+
+@pytest.fixture
+def container(pod: Object) -> Object:
+    [container] = pod["containers"]
+    return dict(container)
+
+
+def option(container: Object, name: str) -> str:
+    [value] = [arg.split("=", 1)[1] for arg in container["args"] if arg.startswith(f"{name}=")]
+    return str(value)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_valid(objects: list[Object], version: str) -> None:
+    for found in [*objects, load(KUBERNETES / "plan" / "pod.yaml")]:
+        if found["kind"] != "ServiceMonitor":  # its operator's own kind, checked below
+            kubernetes_validate.validate(found, version, strict=True)
+
+
+def test_no_file_is_forgotten() -> None:
+    used = {KUBERNETES / "components/prometheus/adapter-values.yaml"}  # read by Helm
+    for path in KUBERNETES.rglob("kustomization.yaml"):
+        kustomization = load(path)
+        names = kustomization.get("resources", [])
+        names += [patch["path"] for patch in kustomization.get("patches", [])]
+        used |= {path, *(path.parent / name for name in names)}
+    there = {path for part in ("base", "components", "overlays") for path in files(part)}
+    assert there <= used
+
+
+def files(part: str) -> set[Path]:
+    return set((KUBERNETES / part).rglob("*.yaml"))
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which has Kustomize, is missing")
+def test_rendered_as_kustomize_does(overlay: str, objects: list[Object]) -> None:
+    command = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay)]
+    theirs = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def by_kind(objects: list[Object]) -> dict[str, Object]:
+        return {each["kind"]: each for each in objects}
+
+    assert by_kind(list(yaml.safe_load_all(theirs))) == by_kind(objects)
+
+
+def test_ports_are_the_servers(objects: list[Object], container: Object) -> None:
+    address = embedded.Address()
+    expected = {"http": address.http, "grpc": address.grpc, "metrics": address.metrics}
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == expected
+    service = the(objects, "Service")["spec"]
+    assert {port["targetPort"]: port["port"] for port in service["ports"]} == expected
+
+
+def test_probes_ask_triton(container: Object) -> None:
+    for probe, path in HEALTH.items():
+        assert container[probe]["httpGet"] == {"path": path, "port": "http"}
+
+
+def test_starting_takes_no_longer_than_the_startup_probe_waits(container: Object) -> None:
+    probe = container["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > embedded.READY_SECONDS
+
+
+def test_a_pod_drains_before_it_is_killed(pod: Object, container: Object) -> None:
+    exit_timeout = int(option(container, "--exit-timeout-secs"))
+    assert exit_timeout < embedded.STOP_SECONDS
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pod["terminationGracePeriodSeconds"] >= pause + embedded.STOP_SECONDS + 5
+
+
+def test_grpc_clients_leave_a_pod_before_it_stops(container: Object) -> None:
+    age = int(option(container, "--grpc-max-connection-age")) / 1000 * 1.1  # gRPC's jitter
+    between_look_ups, stale_answers = 30, 30  # defaults of gRPC and of CoreDNS
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert pause > age + between_look_ups + stale_answers
+
+
+def test_hardened(pod: Object, container: Object) -> None:
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod["automountServiceAccountToken"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/tmp", "/dev/shm"}
+
+
+def test_shared_memory_fits_into_the_memory_limit(pod: Object, container: Object) -> None:
+    [shm] = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "shm"]
+    limit = container["resources"]["limits"]["memory"]
+    assert int(shm["sizeLimit"].removesuffix("Gi")) < int(limit.removesuffix("Gi"))
+
+
+def test_all_select_the_same_pods(objects: list[Object]) -> None:
+    deployment = the(objects, "Deployment")
+    spec = deployment["spec"]
+    assert spec["template"]["metadata"]["labels"] == LABELS
+    selectors = [
+        spec["selector"]["matchLabels"],
+        the(objects, "Service")["spec"]["selector"],
+        the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        the(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+        *(
+            spread["labelSelector"]["matchLabels"]
+            for spread in spec["template"]["spec"]["topologySpreadConstraints"]
+        ),
+    ]
+    assert all(selector == LABELS for selector in selectors)
+    scaled = the(objects, "HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]
+    assert {key: deployment[key] for key in ("apiVersion", "kind")} | {
+        "name": deployment["metadata"]["name"]
+    } == scaled
+    assert "replicas" not in spec  # the autoscaler's
+
+
+def test_service_monitor(objects: list[Object]) -> None:
+    monitor, service = the(objects, "ServiceMonitor"), the(objects, "Service")
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert monitor["metadata"]["namespace"] == service["metadata"]["namespace"]
+    assert (
+        monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    )
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert endpoint["path"] == "/metrics"
+
+
+def test_prometheus_may_reach_the_metrics_and_clients_the_rest(objects: list[Object]) -> None:
+    policy = the(objects, "NetworkPolicy")["spec"]
+    clients, monitoring = policy["ingress"]
+    assert [port["port"] for port in clients["ports"]] == ["http", "grpc"]
+    assert [port["port"] for port in monitoring["ports"]] == ["metrics"]
+    assert policy["egress"] == []
+
+
+@pytest.mark.parametrize(("overlay", "file"), [("cpu", "cpu.Dockerfile"), ("gpu", "Dockerfile")])
+def test_container_runs_as_its_image_does(pod: Object, container: Object, file: str) -> None:
+    image = dockerfile.read(ROOT / "deploy" / file)
+    command = dockerfile.last(image, "CMD").command()
+    assert container["args"][: len(command)] == command
+    context = pod["securityContext"]
+    user = f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert dockerfile.last(image, "USER").value == user
+
+
+def test_gpu_overlay_selects_the_configuration_and_a_gpu() -> None:
+    deployment = the(render(KUBERNETES / "overlays" / "gpu"), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert option(container, "--model-config-name") == "gpu"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    plan = load(KUBERNETES / "plan" / "pod.yaml")["spec"]
+    for key in ("nodeSelector", "tolerations"):  # a plan runs where it was made
+        assert plan[key] == pod[key]
+    [check] = pod["initContainers"]
+    assert check["image"] == container["image"]
+    assert check["securityContext"] == container["securityContext"]
+    assert check["args"][1:3] == ["-m", "export.tensorrt"]
+    assert importlib.util.find_spec(check["args"][2])
+
+
+def test_kserve_runs_the_same_container() -> None:
+    deployment = the(render(KUBERNETES / "overlays" / "gpu"), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    service = load(KUBERNETES / "kserve" / "inferenceservice.yaml")
+    assert service["apiVersion"] == "serving.kserve.io/v1beta1"
+    predictor = dict(service["spec"]["predictor"])
+    scaling = {key: predictor.pop(key) for key in ("minReplicas", "maxReplicas", "scaleTarget")}
+    assert scaling["minReplicas"] >= 2
+    assert predictor.pop("scaleMetric") == "cpu"
+    as_pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "spec": predictor}
+    kubernetes_validate.validate(as_pod, VERSIONS[-1], strict=True)
+    [theirs], [ours] = predictor.pop("containers"), pod.pop("containers")
+    assert theirs.pop("name") == "kserve-container"  # the name that KServe looks for
+    ports = [port | {"protocol": "TCP"} for port in ours.pop("ports")]
+    assert theirs.pop("ports") == ports
+    ours.pop("name")
+    assert theirs == ours
+    pod.pop("topologySpreadConstraints")  # KServe sets its own labels
+    assert predictor == pod
+
+
+def test_images_have_the_version_of_the_package(container: Object, overlay: str) -> None:
+    version = (ROOT / "pyproject.toml").read_text().split('version = "')[1].split('"')[0]
+    assert container["image"].endswith(f":{version}-{overlay}")
+    plan = load(KUBERNETES / "plan" / "pod.yaml")["spec"]["containers"][0]["image"]
+    assert plan.endswith(f":{version}-export")

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from export import int8
+from export.parity import MODEL, ExportError, sample_batch
+
+
+def density(model: Path) -> NDArray[np.float32]:
+    pixels, extent = sample_batch(256)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    result: NDArray[np.float32] = session.run(["DENSITY"], {"PIXELS": pixels, "EXTENT": extent})[0]
+    return result
+
+
+def moved(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.abs(one - other).sum(axis=(1, 2)).max() / 2)
+
+
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("int8") / "model.int8.onnx"
+    int8.quantise(MODEL, out)
+    return out
+
+
+def test_the_served_integers_are_those_of_the_served_floats(quantised: Path) -> None:
+    """Other versions of the quantiser round a range differently now and then, not more."""
+    assert moved(density(int8.INT8), density(quantised)) < 0.01
+
+
+def test_densities_hardly_move(quantised: Path) -> None:
+    assert 0 < moved(density(MODEL), density(quantised)) < int8.TOLERANCE
+
+
+def test_engines_agree_on_the_integers(quantised: Path) -> None:
+    pixels, extent = sample_batch(256)
+    compiled = openvino.Core().compile_model(quantised, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    result = compiled({"PIXELS": pixels, "EXTENT": extent})["DENSITY"]
+    assert moved(density(quantised), np.array(result)) < 0.05
+
+
+def test_the_form_is_what_tensorrt_reads(quantised: Path) -> None:
+    """Symmetric 8-bit pairs, a scale for each output channel of a convolution's weights."""
+    graph = onnx.load(quantised).graph
+    constants = {value.name: numpy_helper.to_array(value) for value in graph.initializer}
+    nodes = [node for node in graph.node if node.op_type == "DequantizeLinear"]
+    for node in nodes:
+        zero = constants[node.input[2]]
+        assert zero.dtype == np.int8
+        assert not zero.any()
+    scales = {
+        constants[node.input[0]].shape[0]: constants[node.input[1]].size
+        for node in nodes
+        if node.input[0] in constants
+    }
+    assert scales
+    assert all(channels == count for channels, count in scales.items())
+    convolutions = [node for node in graph.node if node.op_type == "Conv"]
+    in_floats = [node for node in convolutions if set(node.input) & set(int8.IN_FLOAT)]
+    assert len(in_floats) == len(int8.IN_FLOAT)
+
+
+def test_nothing_is_written_if_too_much_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "TOLERANCE", 0.0)
+    with pytest.raises(ExportError, match="density moves"):
+        int8.quantise(MODEL, tmp_path / "model.int8.onnx")
+    assert not list(tmp_path.iterdir())
