@@ -15,7 +15,7 @@ from perf.photos import jpeg
 from perf.repository import NETWORK, PREPROCESS, with_instances
 from perf.serving import serve
 
-INSTANCES = [(preprocess, network) for network in (1, 2) for preprocess in (1, 2, 4)]
+INSTANCES = [(preprocess, network) for network in (1, 2) for preprocess in (1, 2, 3, 4)]
 MEGAPIXELS = 2
 LOAD = Load(concurrency=8)
 
