@@ -8,7 +8,6 @@ and the network that its configuration names, in OpenVINO on one thread.
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from perf.timing import Job, medians, throughput
 MEGAPIXELS = (0.3, 0.5, 2, 12)
 SECONDS = 3.0  # for each size, and again for all cores
 
-# As the server's backend compiles it, and in one stream of one thread.
+# As the server's backend compiles it, which takes one photo at a time too.
 ENGINE = {
     "NUM_STREAMS": 1,
     "INFERENCE_NUM_THREADS": 1,
@@ -38,12 +37,14 @@ Size = tuple[int, int]
 class InProcess:
     """The ensemble's steps as functions, on one thread."""
 
-    def __init__(self, network: Path | None = None) -> None:
+    def __init__(self) -> None:
         cv2.setNumThreads(1)
         self._photo = repository.photo_module()
         self._canvas = repository.canvas()
-        file = network or repository.network_file()
-        self._network = openvino.Core().compile_model(file, "CPU", ENGINE)
+        core = openvino.Core()
+        graph = core.read_model(repository.network_file())
+        graph.reshape({port: [1, *list(port.partial_shape)[1:]] for port in graph.inputs})
+        self._network = core.compile_model(graph, "CPU", ENGINE)
 
     def preprocess(self, upload: bytes) -> tuple[Pixels, Size, Size]:
         """The network's input: pixels, extent (height, width); and the photo's (width, height)."""

@@ -35,10 +35,10 @@ class Point:
 
 def point(server: str, megapixels: float, load: Load, window_ms: int = WINDOW_MS) -> Point:
     """Put one load on a server."""
-    statistics = Statistics(server)
-    before = statistics.read()
-    figures = measure(server, jpeg(megapixels), load, window_ms)
-    return Point(megapixels, load, figures, statistics.since(before))
+    with Statistics(server) as statistics:
+        before = statistics.read()
+        figures = measure(server, jpeg(megapixels), load, window_ms)
+        return Point(megapixels, load, figures, statistics.since(before))
 
 
 def sweep(server: str) -> Iterator[Point]:

@@ -20,7 +20,7 @@ replace the package that the server uses.
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -195,14 +195,12 @@ def _square(centre: tuple[float, float], size: tuple[int, int]) -> Rect:
 
 def measure(
     twitter: Path | None = None, seconds: float = SECONDS, core_seconds: float = CORE_SECONDS
-) -> dict[str, Speed]:
-    """The tools' speeds, by name."""
+) -> Iterator[tuple[str, Speed]]:
+    """The tools' names and speeds, each as it is done."""
     jobs = {name: _crops(name, twitter) for name in names(twitter)}
-    taken = medians(jobs, seconds)
-    return {
-        name: Speed(taken[name], throughput(partial(_crops, name, twitter), core_seconds))
-        for name in jobs
-    }
+    for name, milliseconds in medians(jobs, seconds).items():
+        rate = throughput(partial(_crops, name, twitter), core_seconds)
+        yield name, Speed(milliseconds, rate)
 
 
 def _crops(name: str, twitter: Path | None) -> Job:
@@ -232,7 +230,7 @@ def main() -> None:
     parser.add_argument("--twitter", type=Path, help="Twitter's network of 2018 as ONNX")
     args = parser.parse_args()
     print(f"{MEGAPIXELS} MP, one thread each; photos/s with a process on each of {cores()} cores\n")
-    print(markdown(measure(args.twitter)))
+    print(markdown(dict(measure(args.twitter))))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from perf.findings import findings
 from perf.markdown import table
 from perf.photos import jpeg
 from perf.plots import draw_load, draw_quality
-from perf.results import Results, measure
+from perf.results import BUSY, Results, measure
 from perf.serving import ServerError
 from perf.timing import cores
 
@@ -28,15 +28,13 @@ ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "perf" / "report.md"
 LOAD, QUALITY = "docs/load.png", "docs/quality-over-cost.png"
 
-BUSY = 0.2  # cores that others may use
-
 Gaps = Mapping[str, Mapping[str, float]]
 
 
 def markdown(results: Results, gaps: Gaps) -> str:
     """The report."""
     sections = {
-        "How fast gazecrop is": _introduction() + _list(findings(results)),
+        "How fast gazecrop is": _introduction(results) + _list(findings(results)),
         "The network alone": "Milliseconds on one thread, one photo at a time, taking turns "
         f"(`python -m perf.network`).\n\n{_networks(results)}",
         "Without a server": "Preprocessing and the network in process, on one thread; the photos "
@@ -53,11 +51,13 @@ def markdown(results: Results, gaps: Gaps) -> str:
     return "\n".join(map("".join, zip(parts, sections.values(), strict=True)))
 
 
-def _introduction() -> str:
+def _introduction(results: Results) -> str:
     bytes_per_pixel = [len(jpeg(size)) / size / 1e6 for size in load.MEGAPIXELS]
+    shared = f"**Other programs used up to {results.neighbours:.1f} cores meanwhile.** "
     return (
         "Written by `make perf` (`python -m perf.report`). Ratios are of one run on one machine:\n"
         f"\n{machine.describe()}\n"
+        f"{shared if results.neighbours > BUSY else ''}"
         "Client, load generator and server share its cores. The photos are JPEGs of quality 90 "
         f"with a camera's noise, {min(bytes_per_pixel):.2f}–{max(bytes_per_pixel):.2f} bytes a "
         "pixel.\n\n"
@@ -149,11 +149,8 @@ def main() -> int:
         parser.error(f"{args.twitter} does not exist")
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell made us ignore Ctrl-C
         signal.signal(number, _interrupt)
-    say = Progress()
-    if (busy := machine.busy_cores()) > BUSY:
-        say(f"others use {busy:.1f} cores of this machine; the figures will be too low")
     try:
-        written = write(measure(args.twitter, say))
+        written = write(measure(args.twitter, Progress()))
     except (AnalyzerError, ServerError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from perf import growth, inprocess, load, network, overload, peers
+from perf import growth, inprocess, load, machine, network, overload, peers
 from perf.growth import Endurance, Instances
 from perf.inprocess import Bound
 from perf.load import Point
@@ -13,6 +13,7 @@ from perf.peers import Speed
 from perf.serving import serve
 
 TWITTERS = "Twitter's"  # network
+BUSY = 0.2  # cores that other programs may use
 
 Say = Callable[[str], None]
 
@@ -29,6 +30,7 @@ class Results:
         speeds: of gazecrop and its peers in process.
         instances: throughput by the number of models' instances.
         endurance: memory, and the start.
+        neighbours: the most cores that other programs used in the pauses between these.
     """
 
     networks: dict[str, dict[str, float]]
@@ -38,6 +40,7 @@ class Results:
     speeds: dict[str, Speed]
     instances: list[Instances]
     endurance: Endurance
+    neighbours: float
 
     def bound(self, megapixels: float) -> Bound:
         return next(bound for bound in self.bounds if bound.megapixels == megapixels)
@@ -57,10 +60,13 @@ def measure(twitter: Path | None, say: Say) -> Results:
         ServerError, AnalyzerError: a server does not start, or fails.
         ImportError: a package of a peer is missing.
     """
+    neighbours = [_neighbours(say)]
     networks = _networks(twitter, say)
-    speeds = peers.measure(twitter)
-    for name, speed in speeds.items():
+    speeds = {}
+    for name, speed in peers.measure(twitter):
+        speeds[name] = speed
         say(f"{name}: {speed.milliseconds:.1f} ms, {speed.rate:.0f} photos/s on all cores")
+    neighbours.append(_neighbours(say))
     bounds = []
     for megapixels in inprocess.MEGAPIXELS:
         bounds.append(inprocess.measure(megapixels))
@@ -70,6 +76,7 @@ def measure(twitter: Path | None, say: Say) -> Results:
         for point in load.sweep(server.grpc):
             points.append(point)
             say(load.describe(point))
+    neighbours.append(_neighbours(say))
     with serve() as server:
         overloaded = overload.measure(server.grpc)
     say(f"overloaded: {overloaded.goodput:.0f} of {overloaded.offered:.0f} photos/s")
@@ -77,9 +84,20 @@ def measure(twitter: Path | None, say: Say) -> Results:
     for row in growth.by_instances():
         instances.append(row)
         say(f"{row.preprocess} + {row.network} instances: {row.rate:.0f} photos/s")
+    neighbours.append(_neighbours(say))
     endurance = growth.endurance()
     say(f"{growth.REQUESTS:,} requests: {endurance.growth:+.1f} MB")
-    return Results(networks, bounds, points, overloaded, speeds, instances, endurance)
+    neighbours.append(_neighbours(say))
+    return Results(
+        networks, bounds, points, overloaded, speeds, instances, endurance, max(neighbours)
+    )
+
+
+def _neighbours(say: Say) -> float:
+    busy = machine.busy_cores()
+    if busy > BUSY:
+        say(f"others use {busy:.1f} cores of this machine; the figures will be too low")
+    return busy
 
 
 def _networks(twitter: Path | None, say: Say) -> dict[str, dict[str, float]]:

@@ -63,12 +63,18 @@ class Counters:
 
 
 class Statistics:
-    """Reads the counters of a server's ensemble and of its steps."""
+    """Reads the counters of a server's ensemble and of its steps, until the block ends."""
 
     def __init__(self, server: str) -> None:
         self.client = triton.InferenceServerClient(server)
         config = self.client.get_model_config(ENSEMBLE).config
         self.steps = [step.model_name for step in config.ensemble_scheduling.step]
+
+    def __enter__(self) -> "Statistics":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
 
     def read(self) -> dict[str, Counters]:
         return {name: self._counters(name) for name in (ENSEMBLE, *self.steps)}

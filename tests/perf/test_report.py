@@ -1,6 +1,7 @@
 import ast
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ RESULTS = Results(
     speeds={peers.GAZECROP: Speed(6.0, 300.0), peers.TWITTER: Speed(60.0, 30.0)},
     instances=[Instances(1, 1, 150.0, 80.0), Instances(2, 1, 180.0, 60.0)],
     endurance=Endurance(3.5, {2000: 300.0, 10_000: 302.0, 20_000: 301.5}),
+    neighbours=0.05,
 )
 GAPS = {"osie": {peers.GAZECROP: 0.64, peers.TWITTER: -0.8}}
 
@@ -50,6 +52,8 @@ def test_the_report_says_what_was_found() -> None:
     assert "answers 97% of the sustained 150 photos" in text
     assert "| Twitter's tool | -0.80 |" in text
     assert "quality is not shown" in markdown(RESULTS, {})
+    assert "Other programs" not in text
+    assert "up to 1.5 cores" in markdown(replace(RESULTS, neighbours=1.5), GAPS)
 
 
 def test_the_plots_are_drawn(tmp_path: Path) -> None:
