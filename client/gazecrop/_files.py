@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from PIL import Image
 
@@ -70,14 +71,13 @@ def save(picture: Image.Image, target: Path, sources: set[Path]) -> Path:
     return target
 
 
-def encode(picture: Image.Image, file: object) -> None:
+def encode(picture: Image.Image, file: IO[bytes]) -> None:
     """Write a picture into an open file."""
     if suffix(picture) == ".png":
-        picture.save(file, "PNG")  # type: ignore[arg-type]
+        picture.save(file, "PNG")
         return
     icc_profile = picture.info.get("icc_profile") if picture.mode == "RGB" else None
-    rgb = picture.convert("RGB")
-    rgb.save(file, "JPEG", quality=JPEG_QUALITY, icc_profile=icc_profile)  # type: ignore[arg-type]
+    picture.convert("RGB").save(file, "JPEG", quality=JPEG_QUALITY, icc_profile=icc_profile)
 
 
 def suffix(picture: Image.Image) -> str:
