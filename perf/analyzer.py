@@ -20,6 +20,12 @@ WINDOW_MS = 1200
 # 2.60, and from 2.59 on it needs a newer glibc than Debian 12 has.
 TRITONCLIENT = "tritonclient==2.51.0"
 HOME = Path(sys.prefix) / "perf_analyzer"
+ENVIRONMENT = {
+    "LD_LIBRARY_PATH": str(HOME / "lib"),
+    # It copies every upload: in memory that it keeps, or it takes a tenth of the cores itself.
+    "MALLOC_MMAP_THRESHOLD_": str(2**26),
+    "MALLOC_TRIM_THRESHOLD_": str(2**26),
+}
 LIBRARIES = {"libb64.so.0d": "libb64-*", "libcudart.so.12": "libcudart-*"}
 
 
@@ -111,7 +117,7 @@ def _run(server: str, upload: bytes, arguments: list[str]) -> Figures:
         command = [str(_binary()), "-m", MODEL, "-i", "grpc", "-u", server]
         done = subprocess.run(
             [*command, "--input-data", str(data), "-f", str(table), *arguments],
-            env={**os.environ, "LD_LIBRARY_PATH": str(HOME / "lib")},
+            env={**os.environ, **ENVIRONMENT},
             capture_output=True,
             text=True,
             check=False,

@@ -103,9 +103,10 @@ def _open(data: bytes) -> Image.Image:
 
 def _count_scans(data: bytes, enough: int) -> int:
     """How many scans a JPEG has; exact only where there may be more than `enough`."""
-    scans = data.count(b"\xff\xda")  # counts chance matches in embedded data, too
-    if scans <= enough:
-        return scans
+    octets = np.frombuffer(data, np.uint8)  # eight times as fast as data.count(b"\xff\xda")
+    scans = np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == 0xDA))
+    if scans <= enough:  # chance matches in embedded data included
+        return int(scans)
     scans, position = 0, 2
     marker = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
     while found := marker.search(data, position):
@@ -127,8 +128,12 @@ def _orientation(image: Image.Image) -> tuple[tuple[int, int], int]:
 def _decode_jpeg(data: bytes, height: int, width: int) -> Pixels:
     """Decode at the smallest eighth (libjpeg-turbo's DCT scaling) that is large enough."""
     pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, min_factor=1)
-    smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
-    return _enlarge(cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA), height, width)
+    if pixels.shape[0] > 2 * height or pixels.shape[1] > 2 * width:
+        # Bilinear interpolation would skip pixels. Where it skips none it does for the network,
+        # in a seventh of the time.
+        smaller = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
+        pixels = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
+    return _resize(pixels, height, width)
 
 
 def _decode(image: Image.Image, height: int, width: int) -> Pixels:
@@ -141,7 +146,7 @@ def _decode(image: Image.Image, height: int, width: int) -> Pixels:
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
-    return _enlarge(np.asarray(image), height, width)
+    return _resize(np.asarray(image), height, width)
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
@@ -154,7 +159,7 @@ def _in_8_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def _enlarge(pixels: Pixels, height: int, width: int) -> Pixels:
+def _resize(pixels: Pixels, height: int, width: int) -> Pixels:
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
