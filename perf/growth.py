@@ -12,8 +12,9 @@ from perf.analyzer import Load, send
 from perf.load import point
 from perf.markdown import table
 from perf.photos import jpeg
-from perf.repository import NETWORK, PREPROCESS, with_instances
+from perf.repository import MODELS, NETWORK, PREPROCESS
 from perf.serving import serve
+from server.instances import suited_to, usable_cores, with_instances
 
 INSTANCES = [(preprocess, network) for network in (1, 2) for preprocess in (1, 2, 3, 4)]
 MEGAPIXELS = 2
@@ -58,8 +59,8 @@ def by_instances() -> Iterator[Instances]:
     """Throughput by the number of instances, each in a server of its own."""
     for preprocess, network in INSTANCES:
         with tempfile.TemporaryDirectory(prefix="gazecrop-perf-") as folder:
-            counts = {PREPROCESS: preprocess, NETWORK: network}
-            with serve(with_instances(Path(folder), counts)) as server:
+            suited = suited_to(usable_cores())._replace(preprocess=preprocess, student=network)
+            with serve(with_instances(MODELS, Path(folder), suited)) as server:
                 figures = point(server.grpc, MEGAPIXELS, LOAD).figures
         yield Instances(preprocess, network, figures.rate, figures.p99)
 

@@ -1,7 +1,5 @@
 """What the model repository says, and copies of it that say something else."""
 
-import shutil
-from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -44,15 +42,3 @@ def photo_module() -> ModuleType:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def with_instances(folder: Path, counts: Mapping[str, int]) -> Path:
-    """A copy of the repository in `folder` where these models have so many instances."""
-    copy = folder / MODELS.name
-    shutil.copytree(MODELS, copy)
-    for model, count in counts.items():
-        edited = config(model, copy)
-        for group in edited.instance_group:
-            group.count = count
-        (copy / model / "config.pbtxt").write_text(text_format.MessageToString(edited))
-    return copy

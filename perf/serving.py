@@ -11,7 +11,6 @@ from pathlib import Path
 
 from gazecrop import Client
 
-from perf.repository import MODELS
 from server import embedded
 from server.embedded import ServerError
 
@@ -61,8 +60,8 @@ def _private_pages(process: int) -> int:
 
 
 @contextmanager
-def serve(repository: Path = MODELS) -> Iterator[Server]:
-    """A server of this model repository, on ports of its own, until the block ends.
+def serve(repository: Path | None = None) -> Iterator[Server]:
+    """A server on ports of its own, until the block ends; by default of the shipped models.
 
     Raises:
         ServerError: it does not start; the message ends with its log.

@@ -5,7 +5,7 @@
 
 Ports come from HTTP_PORT, GRPC_PORT and METRICS_PORT (8000, 8001, 8002). BIND_ADDRESS (127.0.0.1)
 says where to listen; Triton asks nobody who they are, so open it to a network that you trust, as
-a container's.
+a container's. CORES says how many cores to suit, where they are fewer than the host's.
 """
 
 import argparse
@@ -23,20 +23,27 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _number(name: str) -> int | None:
+    """A whole number above 0 from the environment."""
+    text = os.environ.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise ServerError(f"{name} is a whole number above 0, not {text!r}")
+    return int(text)
+
+
 def _address() -> Address:
-    try:
-        http, grpc, metrics = (
-            int(os.environ.get(f"{name}_PORT") or default)
-            for name, default in (("HTTP", 8000), ("GRPC", 8001), ("METRICS", 8002))
-        )
-    except ValueError as error:
-        raise ServerError(f"HTTP_PORT, GRPC_PORT, METRICS_PORT are numbers: {error}") from error
+    http, grpc, metrics = (
+        _number(f"{name}_PORT") or default
+        for name, default in (("HTTP", 8000), ("GRPC", 8001), ("METRICS", 8002))
+    )
     host = os.environ.get("BIND_ADDRESS") or Address.host
     return Address(host=host, http=http, grpc=grpc, metrics=metrics)
 
 
 def serve(address: Address, options: tuple[str, ...] = ()) -> int:
-    with run(address, options=options) as process:
+    with run(address, options=options, cores=_number("CORES")) as process:
         print(
             f"gazecrop serves on {address.host}: {address.http} HTTP, {address.grpc} gRPC, "
             f"{address.metrics} metrics. Ctrl-C stops it.",
@@ -51,7 +58,7 @@ def serve_while(command: list[str], address: Address) -> int:
         return subprocess.call(command)
     with tempfile.TemporaryFile("w+") as log:
         try:
-            with run(address, log=log):
+            with run(address, log=log, cores=_number("CORES")):
                 return subprocess.call(command)
         except ServerError:
             log.seek(0)

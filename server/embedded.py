@@ -33,6 +33,7 @@ PACKAGES = {  # import name → distribution, of all that the server and its mod
     "PIL": "pillow",
     "pytriton": "nvidia-pytriton",
     "simplejpeg": "simplejpeg",
+    "tritonclient": "tritonclient[grpc]",
 }
 READY_SECONDS = 60
 STOP_SECONDS = 15
@@ -71,17 +72,20 @@ class Address:
 @contextlib.contextmanager
 def run(
     address: Address,
-    model_repository: Path = MODEL_REPOSITORY,
+    model_repository: Path | None = None,
     log: IO[str] | None = None,
     options: tuple[str, ...] = (),
+    cores: int | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve the repository until the block ends; entered when the server is ready.
+    """Serve models until the block ends; entered when the server is ready.
 
     Args:
         address: where to listen.
-        model_repository: a folder of models.
+        model_repository: a folder of models, served as it is; by default the shipped ones, with
+            as many instances as suit the cores.
         log: where Triton's log goes; by default to this process's standard error.
         options: more of tritonserver's own command-line options.
+        cores: of this host, to suit; by default those that this process may use.
 
     Raises:
         ServerError: a package is missing, a port is taken, or a model does not load.
@@ -90,6 +94,8 @@ def run(
     _check_ports(address)
     with tempfile.TemporaryDirectory(prefix="gazecrop-") as folder:
         backends = _assemble_backends(Path(folder))
+        if model_repository is None:
+            model_repository = _shipped_models(Path(folder), cores)
         process = subprocess.Popen(
             [*_command(address, model_repository, backends), *options],
             env=_environment(),
@@ -150,6 +156,13 @@ def _assemble_backends(folder: Path) -> Path:
     return backends
 
 
+def _shipped_models(folder: Path, cores: int | None) -> Path:
+    from server import instances  # which needs packages that may be missing
+
+    suited = instances.suited_to(cores or instances.usable_cores())
+    return instances.with_instances(MODEL_REPOSITORY, folder, suited)
+
+
 def _triton() -> Path:
     spec = importlib.util.find_spec("pytriton")  # found, not imported: importing it starts threads
     assert spec is not None
@@ -182,7 +195,10 @@ def _environment() -> dict[str, str]:
     inherited = os.environ.get("LD_LIBRARY_PATH")
     return {
         **os.environ,
-        "MALLOC_MMAP_THRESHOLD_": str(2**20),  # what a large upload took goes back at once
+        # What a large upload took goes back at once; the rest is kept, since taking it anew for
+        # each photo costs a tenth of the throughput in page faults.
+        "MALLOC_MMAP_THRESHOLD_": str(2**20),
+        "MALLOC_TRIM_THRESHOLD_": str(2**24),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "LD_LIBRARY_PATH": os.pathsep.join(
             [*map(str, libraries), *([inherited] if inherited else [])]

@@ -17,7 +17,7 @@ from perf.overload import Answer, Overload
 from perf.peers import Speed
 from perf.plots import draw_load, draw_quality
 from perf.report import markdown
-from perf.repository import INT8_INSTRUCTIONS, MODELS, config, network_file, with_instances
+from perf.repository import INT8_INSTRUCTIONS, MODELS, network_file
 from perf.results import Results
 from perf.statistics import Split, Step
 
@@ -92,17 +92,6 @@ def test_overload_of_the_ensemble(grpc: str) -> None:
     assert measured.goodput > 0
     assert 0 < measured.accepted_p50 <= measured.accepted_p99
     assert "answered, of the sustained" in overload.markdown(measured)
-
-
-def test_a_copy_of_the_repository_has_other_instances(tmp_path: Path) -> None:
-    before = config("preprocess")
-    copy = with_instances(tmp_path, {"preprocess": 7, "student": 3})
-    assert [group.count for group in config("preprocess", copy).instance_group] == [7]
-    assert [group.count for group in config("student", copy).instance_group] == [3]
-    assert config("saliency", copy) == config("saliency")
-    assert config("preprocess") == before
-    files = {file.relative_to(MODELS) for file in MODELS.rglob("*.onnx")}
-    assert files <= {file.relative_to(copy) for file in copy.rglob("*.onnx")}
 
 
 def test_the_network_is_the_one_that_the_server_loads() -> None:

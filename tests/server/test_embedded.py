@@ -44,7 +44,7 @@ def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> 
     process = subprocess.Popen(
         [sys.executable, "-m", "server"],
         cwd=ROOT,
-        env=environment(address),
+        env={**environment(address), "CORES": "3"},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -53,7 +53,7 @@ def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> 
     assert f"{address.grpc} gRPC" in process.stdout.readline()
     assert address.is_ready()
     members = session(address)
-    assert len(members) > 3  # tritonserver and a process for each instance of a Python model
+    assert len(members) == 1 + 4 + 1  # tritonserver, the instances of preprocess and of student
     process.send_signal(number)
     assert process.wait(20) == 130
     assert not [member for member in members if Path(f"/proc/{member}").exists()]
@@ -68,6 +68,20 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         embedded.run(address, log=log),
     ):
         pass
+
+
+@pytest.mark.parametrize("variable", ["CORES", "GRPC_PORT"])
+def test_what_is_no_number_is_named(variable: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server"],
+        cwd=ROOT,
+        env={**environment(free_address()), variable: "two"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == f"error: {variable} is a whole number above 0, not 'two'\n"
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,53 @@
+"""How much of each model a host runs: a rule over its cores, as measured in `perf/README.md`."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container, where the kernel has cgroups 2
+
+
+class Instances(NamedTuple):
+    """How many instances of each model, and how many photos may wait for them."""
+
+    preprocess: int
+    student: int
+    queue: int
+
+
+def suited_to(cores: int) -> Instances:
+    """One decoder more than cores, so that all decode while one waits; a network for two cores.
+
+    A photo of 0.3 MP takes as long to predict as to decode, a larger one less. The queue is what
+    the cores answer in about half a second. Two decoders are the least: Triton 2.51 with a single
+    one, on a single core, lets its batcher sleep through half-seconds.
+    """
+    return Instances(preprocess=cores + 1, student=max(1, cores // 2), queue=64 * cores)
+
+
+def usable_cores(cpu_quota: Path = CPU_QUOTA) -> int:
+    """The cores that this process may use: those it is bound to, within its container's quota."""
+    bound = len(os.sched_getaffinity(0))
+    if not cpu_quota.is_file():
+        return bound
+    quota, period = cpu_quota.read_text().split()
+    return bound if quota == "max" else min(bound, math.ceil(int(quota) / int(period)))
+
+
+def with_instances(repository: Path, folder: Path, instances: Instances) -> Path:
+    """A copy of the model repository, in `folder`, whose CPU configurations say so."""
+    copy = folder / repository.name
+    shutil.copytree(repository, copy)
+    for model in ("preprocess", "student"):
+        file = copy / model / "config.pbtxt"
+        config = text_format.Parse(file.read_text(), ModelConfig())
+        config.instance_group[0].count = getattr(instances, model)
+        if model == "preprocess":
+            config.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
+        file.write_text(text_format.MessageToString(config))
+    return copy

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from server.embedded import MODEL_REPOSITORY
+from server.instances import Instances, suited_to, usable_cores, with_instances
+
+
+def config(model: str, repository: Path) -> ModelConfig:
+    return text_format.Parse((repository / model / "config.pbtxt").read_text(), ModelConfig())
+
+
+def test_the_shipped_configuration_suits_two_cores() -> None:
+    preprocess, student = (config(model, MODEL_REPOSITORY) for model in ("preprocess", "student"))
+    assert suited_to(2) == Instances(
+        preprocess.instance_group[0].count,
+        student.instance_group[0].count,
+        preprocess.dynamic_batching.default_queue_policy.max_queue_size,
+    )
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 4, 8, 64])
+def test_more_decoders_than_cores_and_a_network_for_two(cores: int) -> None:
+    suited = suited_to(cores)
+    assert suited.preprocess == cores + 1
+    assert suited.student == max(1, cores // 2)
+    assert suited.queue == cores * suited_to(1).queue
+
+
+def test_a_copy_says_nothing_else(tmp_path: Path) -> None:
+    copy = with_instances(MODEL_REPOSITORY, tmp_path, Instances(7, 3, 500))
+    for model, count in {"preprocess": 7, "student": 3}.items():
+        theirs, ours = config(model, copy), config(model, MODEL_REPOSITORY)
+        assert theirs.instance_group[0].count == count
+        theirs.instance_group[0].count = ours.instance_group[0].count
+        if model == "preprocess":
+            queue = theirs.dynamic_batching.default_queue_policy
+            assert queue.max_queue_size == 500
+            queue.max_queue_size = ours.dynamic_batching.default_queue_policy.max_queue_size
+        assert theirs == ours
+    files = {file.relative_to(MODEL_REPOSITORY) for file in MODEL_REPOSITORY.rglob("*.onnx")}
+    assert files <= {file.relative_to(copy) for file in copy.rglob("*.onnx")}
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000", 64), ("150000 100000", 2), ("6400000 100000", 64)]
+)
+def test_cores_within_the_containers_quota(
+    quota: str, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(64)))
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert usable_cores(tmp_path / "cpu.max") == cores
+    assert usable_cores(tmp_path / "absent") == 64
