@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="to reuse and extend")
     parser.add_argument("--workspace", type=int, metavar="MIB", help="default: all of the GPU's")
     parser.add_argument(
-        "--version-compatible", action="store_true", help="for all of one major version"
+        "--version-compatible", action="store_true", help="for later versions of TensorRT, too"
     )
     parser.add_argument(
         "--hardware-compatible", action="store_true", help="for all GPUs from Ampere on; slower"

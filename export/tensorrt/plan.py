@@ -80,7 +80,7 @@ def misfits(info: PlanInfo, served: str | None, gpus: list[Gpu]) -> list[str]:
     elif not _version_fits(info, served):
         found.append(
             f"the plan is of TensorRT {info.tensorrt}, the server has {served}: build it here, "
-            "or, within one major version, with --version-compatible"
+            "or in an older version with --version-compatible"
         )
     found += [
         f"the plan is for compute capability {info.compute_capability} ({info.gpu}), the GPU "
@@ -93,9 +93,14 @@ def misfits(info: PlanInfo, served: str | None, gpus: list[Gpu]) -> list[str]:
 
 
 def _version_fits(info: PlanInfo, served: str) -> bool:
-    if info.version_compatible:
-        return info.tensorrt.split(".")[0] == served.split(".")[0]
-    return release(info.tensorrt) == served
+    built = release(info.tensorrt)
+    if info.version_compatible:  # with later versions, not with earlier ones
+        return _numbers(built) <= _numbers(served)
+    return built == served
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def _gpu_fits(info: PlanInfo, gpu: Gpu) -> bool:

@@ -444,7 +444,8 @@ def test_compatible_plans_fit_more() -> None:
     h100 = Gpu("NVIDIA H100", "9.0")
     assert not misfits(INFO, "11.4.0", [h100, h100])
     assert len(misfits(INFO, "11.3.0", [h100, A10])) == 2
-    assert not misfits(info(version_compatible=True), "11.3.0", [h100])
+    assert not misfits(info(version_compatible=True), "11.10.0", [h100])
+    assert misfits(info(version_compatible=True), "11.3.0", [h100])
     assert misfits(info(version_compatible=True), "10.13.3", [h100])
     assert not misfits(info(hardware_compatible=True), "11.4.0", [A10])
     assert misfits(info(hardware_compatible=True), "11.4.0", [Gpu("NVIDIA T4", "7.5")])
