@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,14 +90,16 @@ def parse(lines: Iterable[str]) -> Figures:
         raise AnalyzerError(f"perf_analyzer's figures cannot be read: {error}") from error
 
 
-def measure(server: str, upload: bytes, load: Load, window_ms: int = WINDOW_MS) -> Figures:
-    """Send an upload over and over, for three windows.
+def measure(
+    server: str, uploads: Sequence[bytes], load: Load, window_ms: int = WINDOW_MS
+) -> Figures:
+    """Send uploads in turn over and over, for three windows.
 
     Raises:
         AnalyzerError: a request failed; perf_analyzer stops at the first.
     """
     windows = ["-p", str(window_ms), "-r", str(WINDOWS), "-s", "999"]
-    return _run(server, upload, [*load.arguments(), *windows])
+    return _run(server, uploads, [*load.arguments(), *windows])
 
 
 def send(server: str, upload: bytes, requests: int, concurrency: int) -> None:
@@ -107,13 +109,13 @@ def send(server: str, upload: bytes, requests: int, concurrency: int) -> None:
         AnalyzerError: a request failed.
     """
     load = Load(concurrency=concurrency)
-    _run(server, upload, [*load.arguments(), "--request-count", str(requests)])
+    _run(server, [upload], [*load.arguments(), "--request-count", str(requests)])
 
 
-def _run(server: str, upload: bytes, arguments: list[str]) -> Figures:
+def _run(server: str, uploads: Sequence[bytes], arguments: list[str]) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         data, table = Path(folder) / "input.json", Path(folder) / "table.csv"
-        data.write_text(json.dumps({"data": [{"IMAGE": _tensor(upload)}]}))
+        data.write_text(json.dumps({"data": [{"IMAGE": _tensor(upload)} for upload in uploads]}))
         command = [str(_binary()), "-m", MODEL, "-i", "grpc", "-u", server]
         done = subprocess.run(
             [*command, "--input-data", str(data), "-f", str(table), *arguments],

@@ -19,6 +19,7 @@ def findings(results: Results) -> list[str]:
         *_serving(results),
         *_peers(results),
         *_growth(results),
+        _cache(results),
         _overload(results),
     ]
 
@@ -92,6 +93,15 @@ def _growth(results: Results) -> Iterator[str]:
     yield (
         f"The first answer ({growth.MEMORY_MEGAPIXELS} MP) comes "
         f"{endurance.seconds_to_answer:.1f} s after the start."
+    )
+
+
+def _cache(results: Results) -> str:
+    cached = results.cached
+    return (
+        "With Triton's response cache it answers "
+        f"{cached.hit.rate / cached.without.rate:.1f} times as many uploads a second that were "
+        f"there before, and {cached.missed.rate / cached.without.rate:.0%} as many new ones."
     )
 
 

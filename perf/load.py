@@ -37,7 +37,7 @@ def point(server: str, megapixels: float, load: Load, window_ms: int = WINDOW_MS
     """Put one load on a server."""
     with Statistics(server) as statistics:
         before = statistics.read()
-        figures = measure(server, jpeg(megapixels), load, window_ms)
+        figures = measure(server, [jpeg(megapixels)], load, window_ms)
         return Point(megapixels, load, figures, statistics.since(before))
 
 

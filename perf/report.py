@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
-from perf import growth, inprocess, load, machine, overload, peers, quality
+from perf import cache, growth, inprocess, load, machine, overload, peers, quality
 from perf.analyzer import AnalyzerError
 from perf.findings import findings
 from perf.markdown import table
@@ -44,6 +44,9 @@ def markdown(results: Results, gaps: Gaps) -> str:
         "Overload": f"Requests for {overload.MEGAPIXELS} MP at random times, sent by one Python "
         "client on the same cores (`python -m perf.overload`).\n\n"
         + overload.markdown(results.overload),
+        "Repeated uploads": f"{cache.UPLOADS} photos of {cache.MEGAPIXELS} MP in turn, "
+        f"{cache.LOAD} requests in flight (`python -m perf.cache`).\n\n"
+        + cache.markdown(results.cached),
         "The same job, other tools": _peers(results, gaps),
         "Growth": _growth(results),
     }

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from perf import growth, inprocess, load, machine, network, overload, peers
+from perf import cache, growth, inprocess, load, machine, network, overload, peers
+from perf.cache import Cached
 from perf.growth import Endurance, Instances
 from perf.inprocess import Bound
 from perf.load import Point
@@ -29,6 +30,7 @@ class Results:
         overload: at twice the load that it can sustain.
         speeds: of gazecrop and its peers in process.
         instances: throughput by the number of models' instances.
+        cached: what the response cache does.
         endurance: memory, and the start.
         neighbours: the most cores that other programs used in the pauses between these.
     """
@@ -39,6 +41,7 @@ class Results:
     overload: Overload
     speeds: dict[str, Speed]
     instances: list[Instances]
+    cached: Cached
     endurance: Endurance
     neighbours: float
 
@@ -85,11 +88,21 @@ def measure(twitter: Path | None, say: Say) -> Results:
         instances.append(row)
         say(f"{row.preprocess} + {row.network} instances: {row.rate:.0f} photos/s")
     neighbours.append(_neighbours(say))
+    cached = cache.measured()
+    say(f"from the response cache: {cached.hit.rate:.0f} photos/s")
     endurance = growth.endurance()
     say(f"{growth.REQUESTS:,} requests: {endurance.growth:+.1f} MB")
     neighbours.append(_neighbours(say))
     return Results(
-        networks, bounds, points, overloaded, speeds, instances, endurance, max(neighbours)
+        networks,
+        bounds,
+        points,
+        overloaded,
+        speeds,
+        instances,
+        cached,
+        endurance,
+        max(neighbours),
     )
 
 

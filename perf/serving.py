@@ -60,8 +60,10 @@ def _private_pages(process: int) -> int:
 
 
 @contextmanager
-def serve(repository: Path | None = None) -> Iterator[Server]:
+def serve(repository: Path | None = None, options: tuple[str, ...] = ()) -> Iterator[Server]:
     """A server on ports of its own, until the block ends; by default of the shipped models.
+
+    `options` are more of tritonserver's own.
 
     Raises:
         ServerError: it does not start; the message ends with its log.
@@ -70,7 +72,7 @@ def serve(repository: Path | None = None) -> Iterator[Server]:
     address = _free_address()
     with tempfile.TemporaryFile("w+") as log:
         try:
-            with embedded.run(address, repository, log) as process:
+            with embedded.run(address, repository, log, options) as process:
                 yield Server(f"{address.host}:{address.grpc}", process.pid, started)
         except ServerError as error:
             log.seek(0)

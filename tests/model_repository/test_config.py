@@ -126,17 +126,3 @@ def test_gpus_run_the_plan_that_the_export_writes() -> None:
         model_config_pb2.ModelInstanceGroup.KIND_GPU
     ]
     assert not student.instance_group[0].gpus  # all of them
-
-
-def test_cuda_graphs_serve_every_batch_once() -> None:
-    """The conditions are those of the backend's InitializeGraphSpecs and ValidateGraphSpec."""
-    student = config("student", "gpu")
-    cuda = student.optimization.cuda
-    assert cuda.graphs
-    served = []
-    for spec in cuda.graph_spec:
-        served += range(spec.graph_lower_bound.batch_size, spec.batch_size + 1)
-        for bound in (spec, spec.graph_lower_bound):
-            dims = {key: list(shape.dim) for key, shape in bound.input.items()}
-            assert dims == {tensor.name: list(tensor.dims) for tensor in student.input}
-    assert served == list(range(1, student.max_batch_size + 1))

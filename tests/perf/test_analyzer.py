@@ -66,4 +66,4 @@ def test_nothing_answered_has_no_split(grpc: str) -> None:
 
 def test_a_refused_upload_is_an_error_with_the_servers_reason(grpc: str) -> None:
     with pytest.raises(AnalyzerError, match="not an image"):
-        measure(grpc, b"no photo", Load(concurrency=1), window_ms=200)
+        measure(grpc, [b"no photo"], Load(concurrency=1), window_ms=200)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from perf import overload, peers, quality
 from perf.analyzer import Figures, Load
+from perf.cache import Cached
 from perf.growth import Endurance, Instances
 from perf.inprocess import Bound
 from perf.load import Point
@@ -36,6 +37,11 @@ RESULTS = Results(
     overload=Overload(150.0, 300.0, 145.0, 30.0, 60.0, 900, 1.0, 4.0, {"DEADLINE_EXCEEDED": 2}),
     speeds={peers.GAZECROP: Speed(6.0, 300.0), peers.TWITTER: Speed(60.0, 30.0)},
     instances=[Instances(1, 1, 150.0, 80.0), Instances(2, 1, 180.0, 60.0)],
+    cached=Cached(
+        without=Figures(180.0, 9.0, 11.0, 12.0),
+        missed=Figures(171.0, 9.0, 11.0, 12.0),
+        hit=Figures(1350.0, 4.0, 6.0, 7.0),
+    ),
     endurance=Endurance(3.5, {2000: 300.0, 10_000: 302.0, 20_000: 301.5}),
     neighbours=0.05,
 )
@@ -50,6 +56,7 @@ def test_the_report_says_what_was_found() -> None:
     assert "6.0 times the photos a second of Twitter's tool" in text  # served
     assert "moved by +1.5 MB from request 2,000 to 20,000" in text
     assert "answers 97% of the sustained 150 photos" in text
+    assert "7.5 times as many uploads a second that were there before, and 95% as many" in text
     assert "| Twitter's tool | -0.80 |" in text
     assert "quality is not shown" in markdown(RESULTS, {})
     assert "Other programs" not in text
