@@ -6,8 +6,11 @@ Preprocessing and the network run as the model repository has them on a CPU: its
 and the network that its configuration names, in OpenVINO on one thread.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +35,24 @@ ENGINE = {
 
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class OpenVino:
+    """A graph for inputs of these shapes, run as the server's backend runs it."""
+
+    def __init__(self, model: Path, shapes: Mapping[str, Sequence[int]]) -> None:
+        core = openvino.Core()
+        graph = core.read_model(model)
+        graph.reshape({name: list(shape) for name, shape in shapes.items()})
+        self._request = core.compile_model(graph, "CPU", ENGINE).create_infer_request()
+
+    def run(self, inputs: Arrays) -> NDArray[np.float32]:
+        """The first output."""
+        for name, array in inputs.items():
+            self._request.set_tensor(name, openvino.Tensor(array, shared_memory=True))
+        self._request.infer()
+        return np.array(self._request.get_output_tensor(0).data)
 
 
 class InProcess:
@@ -41,10 +62,8 @@ class InProcess:
         cv2.setNumThreads(1)
         self._photo = repository.photo_module()
         self._canvas = repository.canvas()
-        core = openvino.Core()
-        graph = core.read_model(repository.network_file())
-        graph.reshape({port: [1, *list(port.partial_shape)[1:]] for port in graph.inputs})
-        self._network = core.compile_model(graph, "CPU", ENGINE)
+        shapes = {"PIXELS": (1, self._canvas, self._canvas, 3), "EXTENT": (1, 2)}
+        self._network = OpenVino(repository.network_file(), shapes)
 
     def preprocess(self, upload: bytes) -> tuple[Pixels, Size, Size]:
         """The network's input: pixels, extent (height, width); and the photo's (width, height)."""
@@ -53,8 +72,8 @@ class InProcess:
 
     def network(self, pixels: Pixels, extent: Size) -> NDArray[np.float32]:
         """Where people look, float32 [h, w]."""
-        inputs = {"PIXELS": pixels[None], "EXTENT": np.array([extent], np.int32)}
-        return np.array(self._network(inputs)["DENSITY"][0])
+        inputs: Arrays = {"PIXELS": pixels[None], "EXTENT": np.array([extent], np.int32)}
+        return np.asarray(self._network.run(inputs)[0])
 
     def predict(self, upload: bytes) -> tuple[NDArray[np.float32], Size]:
         """The density of an upload, and the photo's (width, height)."""

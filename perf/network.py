@@ -15,10 +15,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import onnxruntime
-import openvino
 from numpy.typing import NDArray
 
-from perf.inprocess import ENGINE
+from perf.inprocess import OpenVino
 from perf.repository import MODELS, NETWORK, network_file
 from perf.timing import Job, medians
 
@@ -68,11 +67,8 @@ def _onnxruntime(model: Path, session: Session, inputs: Inputs) -> Job:
 
 
 def _openvino(model: Path, session: Session, inputs: Inputs) -> Job:
-    core = openvino.Core()
-    graph = core.read_model(model)
-    graph.reshape({name: list(values.shape) for name, values in inputs.items()})
-    compiled = core.compile_model(graph, "CPU", ENGINE)
-    return lambda: compiled(inputs)
+    network = OpenVino(model, {name: values.shape for name, values in inputs.items()})
+    return lambda: network.run(inputs)
 
 
 ENGINES: dict[str, Callable[[Path, Session, Inputs], Job]] = {
