@@ -36,6 +36,7 @@ def with_queue_of(size: int, folder: Path) -> Path:
     config = repository / "preprocess" / "config.pbtxt"
     text = config.read_text()
     text = text.replace("count: 3", "count: 1").replace("max_batch_size: 32", "max_batch_size: 1")
+    text = text.replace("preferred_batch_size: [ 2 ]", "")
     assert "max_queue_size: 128" in text
     config.write_text(text.replace("max_queue_size: 128", f"max_queue_size: {size}"))
     ensemble = repository / "saliency" / "config.pbtxt"

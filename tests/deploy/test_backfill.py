@@ -12,17 +12,13 @@ from pathlib import Path
 
 import gazecrop
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from tests.conftest import encode
-
-pytest.importorskip("ray", reason="pip install --editable '.[backfill]'")
-
-import pyarrow as pa
-import pyarrow.parquet
-
 from deploy import backfill
+from tests.conftest import encode
 
 ROOT = Path(__file__).parents[2]
 RATIOS = ("1:1", "16:9")
