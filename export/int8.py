@@ -4,7 +4,8 @@
 
 Static, symmetric, per channel, as quantise/dequantise pairs around every convolution: the one
 form that onnxruntime, OpenVINO and TensorRT (from version 11 on the only one) all read. The
-ranges of activations are those of scikit-image's sample photos and of parts of them.
+ranges of activations are those of scikit-image's sample photos and of parts of them. Rounding to
+integers also clips, so what the network clips at 6 is only clipped at 0 here.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import numpy as np
 import onnx
 import skimage.data
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -42,8 +44,7 @@ PHOTOS = (
     "text",
 )
 PARTS = 6  # of each photo
-# Half of all that rounding does to the density comes from these two small layers.
-IN_FLOAT = ("features.block.1.depthwise.weight", "features.block.1.project.weight")
+LARGEST = 127
 TOLERANCE = 0.08  # of the density may lie elsewhere than in fp32: half the sum of differences
 
 Inputs = dict[str, NDArray[np.generic]]
@@ -67,7 +68,6 @@ def quantise(model: Path, out: Path) -> float:
             Calibration(canvas),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=_kept_in_float(prepared),
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
@@ -80,6 +80,7 @@ def quantise(model: Path, out: Path) -> float:
                 "OpTypesToExcludeOutputQuantization": ["Conv"],
             },
         )
+        onnx.save(clipped_by_rounding(onnx.load(partial)), partial)
         batch = sample_batch(canvas)
         moved = largest_move(densities(model, *batch), densities(partial, *batch))
         if not moved <= TOLERANCE:
@@ -91,9 +92,31 @@ def quantise(model: Path, out: Path) -> float:
     return moved
 
 
-def _kept_in_float(model: Path) -> list[str]:
-    nodes = onnx.load(model).graph.node
-    return [node.name for node in nodes if set(node.input) & set(IN_FLOAT)]
+def clipped_by_rounding(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph without upper bounds that the integers' range implies.
+
+    Where a Clip's bound rounds to the largest integer, Relu gives the same integers. It saves an
+    eighth of the network's time in OpenVINO.
+    """
+    constants = {value.name: numpy_helper.to_array(value) for value in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "Clip":
+            continue
+        low, high = (float(constants[name]) for name in node.input[1:])
+        readers = [reader for reader in model.graph.node if node.output[0] in reader.input]
+        rounded = all(
+            reader.op_type == "QuantizeLinear"
+            and round(high / float(constants[reader.input[1]])) >= LARGEST
+            for reader in readers
+        )
+        if low == 0 and rounded:
+            node.op_type = "Relu"
+            del node.input[1:]
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [value for value in model.graph.initializer if value.name in used]
+    model.graph.ClearField("initializer")
+    model.graph.initializer.extend(kept)
+    return model
 
 
 class Calibration(CalibrationDataReader):  # type: ignore[misc]

@@ -9,12 +9,15 @@ scaling, softmax and all else is inside it, so any runtime gives densities:
 """
 
 import argparse
+import copy
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from torch import nn
 
 from export.parity import MODEL, ExportError, densities, sample_batch
 from training import student
@@ -52,6 +55,7 @@ def export(checkpoint: Path, out: Path) -> float:
 
 def to_onnx(network: student.Student) -> onnx.ModelProto:
     """The student as a graph with a dynamic batch dimension."""
+    network = without_idle_projections(network)
     canvas = network.sizes.canvas
     pixels = torch.zeros(2, canvas, canvas, 3, dtype=torch.uint8)
     extent = torch.full((2, 2), canvas, dtype=torch.int32)
@@ -71,6 +75,36 @@ def to_onnx(network: student.Student) -> onnx.ModelProto:
     _forget_origin(model)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def without_idle_projections(network: student.Student) -> student.Student:
+    """A copy whose projections are part of the expansion after them, where nothing lies between.
+
+    Both are 1×1 convolutions, and W₂(W₁x + b₁) + b₂ = (W₂W₁)x + (W₂b₁ + b₂). A shortcut or a
+    tap reads a projection's maps, too; and where it has few of them, two steps cost less.
+    """
+    merged = copy.deepcopy(network)
+    blocks = [b for b in merged.features.block.values() if isinstance(b, student.InvertedResidual)]
+    for number, (block, following) in enumerate(pairwise(blocks), 1):
+        apart = block.residual or following.residual or number in merged.features.taps
+        if apart or following.expand is None:
+            continue
+        both = _composed(block.project, following.expand)
+        weights = block.project.weight.numel() + following.expand.weight.numel()
+        if both.weight.numel() <= weights:
+            block.register_module("project", nn.Identity())
+            following.expand = both
+    return merged.eval()
+
+
+def _composed(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """The one 1×1 convolution that does what two do."""
+    one, other = first.state_dict(), second.state_dict()
+    w1, w2 = one["weight"].flatten(1), other["weight"].flatten(1)
+    both = nn.Conv2d(first.in_channels, second.out_channels, 1)
+    weight, bias = (w2 @ w1)[:, :, None, None], w2 @ one["bias"] + other["bias"]
+    both.load_state_dict({"weight": weight, "bias": bias})
+    return both
 
 
 def _forget_origin(model: onnx.ModelProto) -> None:

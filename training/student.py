@@ -201,8 +201,12 @@ class Student(nn.Module):
 
 
 def normalised(pixels: Tensor) -> Tensor:
-    """uint8 pixels [N, H, W, 3] → [N, 3, H, W] with values in −1…1, as MobileNetV2 was trained."""
-    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    """uint8 pixels [N, H, W, 3] → [N, 3, H, W] with values in −1…1, as MobileNetV2 was trained.
+
+    Permuted last: engines that compute channels last then leave the pixels where they are, and
+    TensorRT reads uint8 only to cast it.
+    """
+    return (pixels.float() / 127.5 - 1).permute(0, 3, 1, 2)
 
 
 def save(student: Student, path: Path, **metadata: str) -> None:

@@ -14,7 +14,6 @@ from typing import SupportsInt, TypeVar
 
 import onnx
 import tensorrt as trt
-from onnx import NodeProto
 from rich.progress import Progress, TaskID
 
 from export.tensorrt.machine import EngineError
@@ -46,7 +45,7 @@ def build(model: onnx.ModelProto, options: Options) -> bytes:
     log = Log()
     builder = started(trt.Builder, log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    _parse(cast_first(model), network, log)
+    _parse(model, network, log)
     config = builder.create_builder_config()
     _configure(config, options)
     config.add_optimization_profile(_profile(builder, network, options))
@@ -59,41 +58,6 @@ def build(model: onnx.ModelProto, options: Options) -> bytes:
     if plan is None:
         raise EngineError(f"TensorRT built no engine: {log.reasons()}")
     return bytes(plan)
-
-
-def cast_first(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph, in which uint8 inputs are cast before they are transposed.
-
-    TensorRT's uint8 inputs may be cast and nothing else (NVIDIA/TensorRT, issue 3985).
-    """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    graph = result.graph
-    inputs = {tensor.name for tensor in graph.input}
-    moved = {
-        node.output[0]: node
-        for node in model.graph.node
-        if node.op_type == "Transpose" and node.input[0] in inputs
-    }
-    graph.ClearField("node")
-    graph.ClearField("value_info")
-    for node in model.graph.node:
-        if node.op_type == "Cast" and node.input[0] in moved:
-            graph.node.extend(_exchanged(moved[node.input[0]], node))
-        elif node.output[0] not in moved:
-            graph.node.append(node)
-    onnx.checker.check_model(result, full_check=True)
-    return result
-
-
-def _exchanged(transpose: NodeProto, cast: NodeProto) -> list[NodeProto]:
-    first, second = NodeProto(), NodeProto()
-    first.CopyFrom(cast)
-    second.CopyFrom(transpose)
-    between = f"{transpose.input[0]}.cast"
-    first.input[:], first.output[:] = transpose.input, [between]
-    second.input[:], second.output[:] = [between], cast.output
-    return [first, second]
 
 
 def _parse(model: onnx.ModelProto, network: trt.INetworkDefinition, log: "Log") -> None:

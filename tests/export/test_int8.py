@@ -6,7 +6,7 @@ import onnxruntime
 import openvino
 import pytest
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from export import int8
 from export.parity import MODEL, ExportError, sample_batch
@@ -62,9 +62,43 @@ def test_the_form_is_what_tensorrt_reads(quantised: Path) -> None:
     }
     assert scales
     assert all(channels == count for channels, count in scales.items())
+    made = {name: node.op_type for node in graph.node for name in node.output}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    in_floats = [node for node in convolutions if set(node.input) & set(int8.IN_FLOAT)]
-    assert len(in_floats) == len(int8.IN_FLOAT)
+    assert len(convolutions) == 43
+    assert {made[node.input[0]] for node in convolutions} == {"DequantizeLinear"}
+
+
+def test_what_rounding_clips_is_clipped_by_nothing_else(quantised: Path) -> None:
+    assert not [node for node in onnx.load(quantised).graph.node if node.op_type == "Clip"]
+
+
+@pytest.mark.parametrize(("scale", "kept"), [(6 / 127, False), (3 / 127, False), (7 / 127, True)])
+def test_upper_bounds_go_where_the_integers_end_before(scale: float, kept: bool) -> None:
+    nodes = [
+        helper.make_node("Clip", ["x", "low", "high"], ["clipped"]),
+        helper.make_node("QuantizeLinear", ["clipped", "scale", "zero"], ["y"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array(value, kind), name)
+        for name, value, kind in (
+            ("low", 0, np.float32),
+            ("high", 6, np.float32),
+            ("scale", scale, np.float32),
+            ("zero", 0, np.int8),
+        )
+    ]
+    x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [200])
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.INT8, [200])
+    graph = helper.make_graph(nodes, "clip", [x], [y], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    changed = int8.clipped_by_rounding(onnx.ModelProto.FromString(model.SerializeToString()))
+    assert next(node.op_type for node in changed.graph.node) == ("Clip" if kept else "Relu")
+    values = {"x": np.linspace(-10, 10, 200, dtype=np.float32)}
+    one, other = (
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, values)[0]
+        for m in (model, changed)
+    )
+    assert (one == other).all()
 
 
 def test_nothing_is_written_if_too_much_moves(

@@ -183,18 +183,11 @@ def test_integers_are_built_from_their_own_graph(trt: TensorRT, run: Run, versio
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_tensorrt_gets_pixels_that_are_cast_before_all_else(trt: TensorRT, precision: str) -> None:
-    from export.tensorrt.build import cast_first
-
+def test_tensorrt_gets_pixels_that_are_cast_before_all_else(precision: str) -> None:
+    """Its uint8 inputs may be cast and nothing else (NVIDIA/TensorRT, issue 3985)."""
     model = onnx.load(INT8 if precision == "int8" else MODEL)
     model = to_fp16(model) if precision == "fp16" else model
-    moved = cast_first(model)
-    assert {node.op_type for node in model.graph.node if "PIXELS" in node.input} == {"Transpose"}
-    assert {node.op_type for node in moved.graph.node if "PIXELS" in node.input} == {"Cast"}
-    assert len(moved.graph.node) == len(model.graph.node)
-    batch = sample_batch(256)
-    before, after = (densities(m.SerializeToString(), *batch) for m in (model, moved))
-    assert largest_move(before, after) < 1e-3
+    assert {node.op_type for node in model.graph.node if "PIXELS" in node.input} == {"Cast"}
 
 
 def test_an_interrupt_ends_the_build(

@@ -1,4 +1,5 @@
 import struct
+import time
 import types
 import zlib
 
@@ -135,11 +136,11 @@ def declared_png(width: int, height: int) -> bytes:
     )
 
 
-def scan_bomb() -> bytes:
-    """A small progressive JPEG of 36 megapixels whose last scan is repeated a thousand times."""
-    data = encode(Image.new("RGB", (6000, 6000)), progressive=True)
+def scan_bomb(progressive: bool = True, scans: int = 1000) -> bytes:
+    """A small JPEG of 36 megapixels whose last scan is repeated."""
+    data = encode(Image.new("RGB", (6000, 6000)), progressive=progressive)
     last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * 1000 + data[-2:]
+    return data[:-2] + data[last:-2] * scans + data[-2:]
 
 
 def unusable(coffee: Pixels) -> dict[str, tuple[bytes, str]]:
@@ -168,6 +169,27 @@ def test_unusable_uploads_say_the_step_and_the_reason(
         with pytest.raises(preprocess.Unusable) as raised:
             preprocess.load(data, CANVAS)
         assert str(raised.value).startswith(reason), name
+
+
+def test_scans_after_one_that_holds_the_whole_photo_are_refused(
+    preprocess: types.ModuleType,
+) -> None:
+    started = time.monotonic()
+    with pytest.raises(preprocess.Unusable, match="damaged"):
+        preprocess.load(scan_bomb(progressive=False, scans=30), CANVAS)
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize("cut", range(2, 24))
+def test_headers_cut_anywhere_are_unusable(
+    preprocess: types.ModuleType, coffee: Pixels, cut: int
+) -> None:
+    data = encode(coffee)
+    frame = data.index(b"\xff\xc0")
+    with pytest.raises(preprocess.Unusable):
+        preprocess.load(data[: frame + cut], CANVAS)
+    with pytest.raises(preprocess.Unusable):
+        preprocess.load(data[: data.index(b"\xff\xda") + cut - 1], CANVAS)
 
 
 def test_data_after_the_image_is_no_scan(preprocess: types.ModuleType, coffee: Pixels) -> None:

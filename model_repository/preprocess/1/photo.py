@@ -6,6 +6,7 @@ decoded; whatever is wrong raises `Unusable`, which names the step and the reaso
 
 import io
 import re
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -33,6 +34,11 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # exchange width and height
+
+# JPEG markers (ITU T.81, table B.1): all that begin a segment, and some of them
+MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+SEQUENTIAL = (0xC0, 0xC1)  # frames whose scans hold whole coefficients
+START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 
 Image.MAX_IMAGE_PIXELS = None  # MAX_PIXELS takes its place, with a message of its own
 Pixels = NDArray[np.uint8]
@@ -95,26 +101,37 @@ def _open(data: bytes) -> Image.Image:
             f"at most {MAX_PIXELS:,} are accepted"
         )
     if image.format in ("JPEG", "MPO"):
-        scans = _count_scans(data, enough=MAX_SCAN_PIXELS // (width * height))
+        scans = _scans(data, enough=MAX_SCAN_PIXELS // (width * height))
         if scans * width * height > MAX_SCAN_PIXELS:
             raise Unusable(f"read: a JPEG of {width}×{height} in {scans} scans is too much work")
     return image
 
 
-def _count_scans(data: bytes, enough: int) -> int:
-    """How many scans a JPEG has; exact only where there may be more than `enough`."""
+def _scans(data: bytes, enough: int) -> int:
+    """How many scans of a JPEG will be decoded; exact only where that may be more than `enough`."""
+    segments = _segments(data)
+    components = b""
+    for marker, content in segments:
+        if marker in SEQUENTIAL:
+            components = content[5:6]
+        elif marker == START_OF_SCAN:
+            if components and content[:1] == components:
+                return 1  # it holds the whole photo, and libjpeg-turbo refuses more
+            break
     octets = np.frombuffer(data, np.uint8)  # eight times as fast as data.count(b"\xff\xda")
-    scans = np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == 0xDA))
+    scans = np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == START_OF_SCAN))
     if scans <= enough:  # chance matches in embedded data included
         return int(scans)
-    scans, position = 0, 2
-    marker = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-    while found := marker.search(data, position):
-        if found[1] == b"\xd9":  # the image ends; what follows is other data
-            break
-        scans += found[1] == b"\xda"
-        position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-    return scans
+    return 1 + sum(marker == START_OF_SCAN for marker, _ in segments)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """A JPEG's markers and what follows their segments' lengths, to the image's end."""
+    position = 2
+    while (found := MARKER.search(data, position)) and found[1][0] != END_OF_IMAGE:
+        length = int.from_bytes(data[found.end() : found.end() + 2], "big")
+        position = found.end() + length
+        yield found[1][0], data[found.end() + 2 : position]
 
 
 def _orientation(image: Image.Image) -> tuple[tuple[int, int], int]:
