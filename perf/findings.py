@@ -4,13 +4,10 @@ from collections.abc import Iterator
 
 from perf import growth, load
 from perf.markdown import number
-from perf.peers import ATTENTION, FACE, GAZECROP, SMALL, SMARTCROP, TWITTER
-from perf.peers import MEGAPIXELS as PEERS_MEGAPIXELS
+from perf.peers import GAZECROP, SERVED, TWITTER
 from perf.repository import PREPROCESS
-from perf.results import TWITTERS, Results
+from perf.results import IN_FLIGHT, TWITTERS, Results
 from perf.timing import cores
-
-BUSY = 8  # requests in flight
 
 
 def findings(results: Results) -> list[str]:
@@ -38,12 +35,12 @@ def _networks(results: Results) -> Iterator[str]:
 
 def _serving(results: Results) -> Iterator[str]:
     megapixels = load.OPEN_LOOP
-    busy, bound = results.point(megapixels, BUSY), results.bound(megapixels)
+    busy, bound = results.point(megapixels, IN_FLIGHT), results.bound(megapixels)
     rate = busy.figures.rate
     yield (
-        f"With {BUSY} requests in flight, Triton answers {number(rate)} photos of {megapixels} MP "
-        f"a second: {rate / bound.rate:.0%} of the {number(bound.rate)} that preprocessing and "
-        f"network reach without a server on all {cores()} cores."
+        f"With {IN_FLIGHT} requests in flight, Triton answers {number(rate)} photos of "
+        f"{megapixels} MP a second: {rate / bound.rate:.0%} of the {number(bound.rate)} that "
+        f"preprocessing and network reach without a server on all {cores()} cores."
     )
     parts = {"waiting": busy.split.queue}
     parts |= {name: step.compute for name, step in busy.split.steps.items()}
@@ -63,19 +60,19 @@ def _serving(results: Results) -> Iterator[str]:
 
 
 def _peers(results: Results) -> Iterator[str]:
-    ours = results.speeds[GAZECROP]
-    for name in (TWITTER, SMARTCROP, SMALL, ATTENTION, FACE):
-        if name in results.speeds:
-            peer = results.speeds[name]
+    for megapixels in results.speeds:
+        tools = results.tools(megapixels)
+        ours, served = tools.pop(GAZECROP).rate, tools.pop(SERVED).rate
+        times = [f"{ours / tool.rate:.1f} times those of {name}" for name, tool in tools.items()]
+        yield (
+            f"Photos of {megapixels} MP that gazecrop crops a second in process are "
+            f"{', '.join(times)}."
+        )
+        if TWITTER in tools:
             yield (
-                f"gazecrop in process crops {ours.rate / peer.rate:.1f} times the photos a second "
-                f"of {name}, on one thread in {ours.milliseconds / peer.milliseconds:.2f} times "
-                "the time."
+                f"Served, it answers {served / tools[TWITTER].rate:.1f} times as many of "
+                f"{megapixels} MP as {TWITTER} crops in process."
             )
-    if TWITTER in results.speeds:
-        served = results.point(PEERS_MEGAPIXELS, BUSY).figures.rate
-        times = served / results.speeds[TWITTER].rate
-        yield f"Served, gazecrop answers {times:.1f} times the photos a second of {TWITTER}."
 
 
 def _growth(results: Results) -> Iterator[str]:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from perf.timing import cores
 
-PACKAGES = ("openvino", "onnxruntime", "simplejpeg", "opencv-python-headless", "numpy", "pillow")
+PACKAGES = (
+    "openvino",
+    "onnxruntime",
+    "simplejpeg",
+    "opencv-contrib-python-headless",
+    "numpy",
+    "pillow",
+)
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp")
 
 

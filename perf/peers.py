@@ -12,10 +12,8 @@ thread and decodes at the smallest scale that is enough for it:
     smartcrop.py         looking at 480 pixels or more, as when its quality was measured
     smartcrop.py, small  looking at 100 pixels, the size in its README
     libvips attention    `vipsthumbnail --smartcrop attention`, to its default of 128 pixels
+    OpenCV saliency      where OpenCV's spectral residual of an eighth of the size is most
     OpenCV face          thumbor's detector: a Haar cascade, at 640 pixels or more; else the middle
-
-OpenCV's own saliency is not among them: `cv2.saliency` is in the contrib packages only, which
-replace the package that the server uses.
 """
 
 import argparse
@@ -37,13 +35,13 @@ from perf.markdown import table
 from perf.photos import jpeg
 from perf.timing import Job, cores, medians, throughput
 
-MEGAPIXELS = 2
+MEGAPIXELS = (0.3, 2)
 SECONDS = 12.0  # for all on one thread, taking turns
 CORE_SECONDS = 3.0  # for each on all cores
 
-GAZECROP, TWITTER = "gazecrop", "Twitter's tool"
+GAZECROP, SERVED, TWITTER = "gazecrop", "gazecrop, served", "Twitter's tool"
 SMARTCROP, SMALL = "smartcrop.py", "smartcrop.py, small"
-ATTENTION, FACE = "libvips attention", "OpenCV face"
+ATTENTION, SPECTRAL, FACE = "libvips attention", "OpenCV saliency", "OpenCV face"
 TWITTER_SIDE, TWITTER_CELL = 320, 16
 VIPS_SIDE = 128
 FACE_SIDE = 640
@@ -54,7 +52,7 @@ Cropper = Callable[[bytes], Rect]
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one tool, for 2 MP.
+    """Of one tool, for photos of one size.
 
     Attributes:
         milliseconds: for a photo, on one thread.
@@ -66,7 +64,8 @@ class Speed:
 
 
 def names(twitter: Path | None) -> list[str]:
-    return [GAZECROP, *([TWITTER] if twitter else []), SMARTCROP, SMALL, ATTENTION, FACE]
+    twitters = [TWITTER] if twitter else []
+    return [GAZECROP, *twitters, SMARTCROP, SMALL, ATTENTION, SPECTRAL, FACE]
 
 
 def open_cropper(name: str, twitter: Path | None = None) -> Cropper:
@@ -82,6 +81,7 @@ def open_cropper(name: str, twitter: Path | None = None) -> Cropper:
         SMARTCROP: partial(_smartcrop, looks_at=480, prescale=False),
         SMALL: partial(_smartcrop, looks_at=100, prescale=True),
         ATTENTION: _libvips,
+        SPECTRAL: _spectral,
         FACE: _face,
     }
     return openers[name]()
@@ -158,6 +158,23 @@ def _libvips() -> Cropper:
     return crop
 
 
+def _spectral() -> Cropper:
+    """The square that holds most of the map, which OpenCV computes at 64×64 pixels."""
+    saliency = cv2.saliency.StaticSaliencySpectralResidual.create()
+
+    def crop(upload: bytes) -> Rect:
+        size = Image.open(BytesIO(upload)).size
+        small = cv2.imdecode(np.frombuffer(upload, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+        _, residual = saliency.computeSaliency(small)
+        side, scale = min(residual.shape), min(size) / min(residual.shape)
+        across = residual.shape[1] > residual.shape[0]
+        mass = np.concatenate([[0.0], np.cumsum(residual.sum(axis=0 if across else 1))])
+        middle = (int((mass[side:] - mass[:-side]).argmax()) + side / 2) * scale
+        return _square((middle, middle), size)
+
+    return crop
+
+
 def _face() -> Cropper:
     """Centre the window on the largest face; detector and settings are thumbor's defaults."""
     cascade = Path(cv2.data.haarcascades) / "haarcascade_frontalface_alt.xml"
@@ -194,17 +211,20 @@ def _square(centre: tuple[float, float], size: tuple[int, int]) -> Rect:
 
 
 def measure(
-    twitter: Path | None = None, seconds: float = SECONDS, core_seconds: float = CORE_SECONDS
+    megapixels: float,
+    twitter: Path | None = None,
+    seconds: float = SECONDS,
+    core_seconds: float = CORE_SECONDS,
 ) -> Iterator[tuple[str, Speed]]:
-    """The tools' names and speeds, each as it is done."""
-    jobs = {name: _crops(name, twitter) for name in names(twitter)}
+    """The tools' names and their speeds on photos of a size, each as it is done."""
+    jobs = {name: _crops(name, megapixels, twitter) for name in names(twitter)}
     for name, milliseconds in medians(jobs, seconds).items():
-        rate = throughput(partial(_crops, name, twitter), core_seconds)
+        rate = throughput(partial(_crops, name, megapixels, twitter), core_seconds)
         yield name, Speed(milliseconds, rate)
 
 
-def _crops(name: str, twitter: Path | None) -> Job:
-    return partial(open_cropper(name, twitter), jpeg(MEGAPIXELS))
+def _crops(name: str, megapixels: float, twitter: Path | None) -> Job:
+    return partial(open_cropper(name, twitter), jpeg(megapixels))
 
 
 def markdown(speeds: dict[str, Speed]) -> str:
@@ -229,8 +249,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="gazecrop and its peers, side by side")
     parser.add_argument("--twitter", type=Path, help="Twitter's network of 2018 as ONNX")
     args = parser.parse_args()
-    print(f"{MEGAPIXELS} MP, one thread each; photos/s with a process on each of {cores()} cores\n")
-    print(markdown(dict(measure(args.twitter))))
+    for megapixels in MEGAPIXELS:
+        print(f"{megapixels} MP, one thread each; photos/s with one on each of {cores()} cores\n")
+        print(markdown(dict(measure(megapixels, args.twitter))))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from perf.load import MEGAPIXELS, Point
 from perf.peers import GAZECROP, Speed
-from perf.peers import MEGAPIXELS as PEERS_MEGAPIXELS
 from perf.timing import cores
 
 SHADES = {"p50": "tab:green", "p95": "tab:orange", "p99": "tab:red"}
@@ -75,9 +74,12 @@ def _draw_split(axes: Any, closed: list[Point]) -> None:
 
 
 def draw_quality(
-    speeds: Mapping[str, Speed], gaps: Mapping[str, Mapping[str, float]], file: Path
+    megapixels: float,
+    speeds: Mapping[str, Speed],
+    gaps: Mapping[str, Mapping[str, float]],
+    file: Path,
 ) -> None:
-    """Quality over cost, a panel for each fixation set."""
+    """Quality over cost on photos of one size, a panel for each fixation set."""
     figure, axes = plt.subplots(
         1, len(gaps), figsize=(5.5 * len(gaps), 4.6), layout="constrained", squeeze=False
     )
@@ -90,7 +92,7 @@ def draw_quality(
         panel.set_xscale("log")
         _plain_numbers(panel.xaxis)
         panel.margins(x=0.25, y=0.12)
-        panel.set_xlabel(f"photos of {PEERS_MEGAPIXELS} MP a second and core")
+        panel.set_xlabel(f"photos of {megapixels} MP a second and core")
         panel.grid(alpha=0.3, which="both")
     axes[0, 0].set_ylabel("gap closed: 0 a centred crop, 1 the best possible")
     _save(figure, file)

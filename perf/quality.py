@@ -3,14 +3,16 @@
 import json
 from pathlib import Path
 
-from perf.peers import ATTENTION, FACE, GAZECROP, SMARTCROP, TWITTER
+from perf.peers import ATTENTION, FACE, GAZECROP, SERVED, SMARTCROP, SPECTRAL, TWITTER
 
 CROPPERS = Path(__file__).parents[1] / "docs" / "croppers.json"
 ROWS = {  # tool → its row there
     GAZECROP: "gazecrop",
+    SERVED: "gazecrop",
     TWITTER: "twitter, densest point",
     SMARTCROP: "smartcrop.py",
     ATTENTION: "libvips attention",
+    SPECTRAL: "OpenCV saliency",
     FACE: "face, else centre",
 }
 COLUMN = "gap closed"

@@ -20,13 +20,14 @@ from perf.findings import findings
 from perf.markdown import table
 from perf.photos import jpeg
 from perf.plots import draw_load, draw_quality
-from perf.results import BUSY, Results, measure
+from perf.results import BUSY, IN_FLIGHT, Results, measure
 from perf.serving import ServerError
 from perf.timing import cores
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "perf" / "report.md"
 LOAD, QUALITY = "docs/load.png", "docs/quality-over-cost.png"
+PLOTTED = 2  # megapixels of the photos in the latter
 
 Gaps = Mapping[str, Mapping[str, float]]
 
@@ -91,19 +92,23 @@ def _served(results: Results) -> str:
 
 def _peers(results: Results, gaps: Gaps) -> str:
     text = (
-        f"A JPEG of {peers.MEGAPIXELS} MP in, the rectangle of the largest square out; in process, "
-        f"on one thread; photos a second with such a process on each of the {cores()} cores "
-        "(`python -m perf.peers`, whose help says how each tool is set).\n\n"
-        f"{peers.markdown(results.speeds)}"
+        "A JPEG in, the rectangle of the largest square out; in process, on one thread; photos a "
+        f"second with such a process on each of the {cores()} cores (`python -m perf.peers`, "
+        "whose help says how each tool is set). Served: the median of lone requests, and photos a "
+        f"second with {IN_FLIGHT} in flight; the window, 0.2 ms, comes after.\n\n"
     )
+    for megapixels in results.speeds:
+        text += f"Photos of {megapixels} MP:\n\n{peers.markdown(results.tools(megapixels))}\n"
     if not gaps:
-        return text + "\ndocs/croppers.json is not there, so quality is not shown.\n"
-    columns = ("gap closed", *gaps)
-    tools = [tool for tool in results.speeds if any(tool in of_set for of_set in gaps.values())]
+        return text + "docs/croppers.json is not there, so quality is not shown.\n"
+    tools = [
+        tool for tool in results.tools(PLOTTED) if any(tool in of_set for of_set in gaps.values())
+    ]
     rows = [(tool, *(of_set.get(tool) for of_set in gaps.values())) for tool in tools]
     return (
-        f"{text}\nHow well they crop, from a centred crop (0) to the best possible (1), as "
-        f"`python -m training.croppers` measured it:\n\n{table(columns, rows)}\n"
+        f"{text}How well they crop, from a centred crop (0) to the best possible (1), as "
+        "`python -m training.croppers` measured it:\n\n"
+        f"{table(('gap closed', *gaps), rows)}\n"
         f"![Quality over cost](../{QUALITY})\n"
     )
 
@@ -125,7 +130,7 @@ def write(results: Results) -> list[Path]:
     draw_load(results.points, ROOT / LOAD)
     if not gaps:
         return [REPORT, ROOT / LOAD]
-    draw_quality(results.speeds, gaps, ROOT / QUALITY)
+    draw_quality(PLOTTED, results.tools(PLOTTED), gaps, ROOT / QUALITY)
     return [REPORT, ROOT / LOAD, ROOT / QUALITY]
 
 

@@ -10,10 +10,11 @@ from perf.growth import Endurance, Instances
 from perf.inprocess import Bound
 from perf.load import Point
 from perf.overload import Overload
-from perf.peers import Speed
+from perf.peers import GAZECROP, SERVED, Speed
 from perf.serving import serve
 
 TWITTERS = "Twitter's"  # network
+IN_FLIGHT = 8  # requests that keep the server busy
 BUSY = 0.2  # cores that other programs may use
 
 Say = Callable[[str], None]
@@ -28,7 +29,7 @@ class Results:
         bounds: what the work takes in process, by photo size.
         points: what serving reaches, by load.
         overload: at twice the load that it can sustain.
-        speeds: of gazecrop and its peers in process.
+        speeds: of gazecrop and its peers in process, by photo size in megapixels.
         instances: throughput by the number of models' instances.
         cached: what the response cache does.
         endurance: memory, and the start.
@@ -39,7 +40,7 @@ class Results:
     bounds: list[Bound]
     points: list[Point]
     overload: Overload
-    speeds: dict[str, Speed]
+    speeds: dict[float, dict[str, Speed]]
     instances: list[Instances]
     cached: Cached
     endurance: Endurance
@@ -55,6 +56,12 @@ class Results:
             if done.megapixels == megapixels and done.load.concurrency == concurrency
         )
 
+    def tools(self, megapixels: float) -> dict[str, Speed]:
+        """The speeds of all tools on photos of a size, gazecrop's served and in process."""
+        lone, busy = (self.point(megapixels, n).figures for n in (1, IN_FLIGHT))
+        served = {SERVED: Speed(lone.p50, busy.rate)}
+        return {GAZECROP: self.speeds[megapixels][GAZECROP]} | served | self.speeds[megapixels]
+
 
 def measure(twitter: Path | None, say: Say) -> Results:
     """Measure everything; `say` gets a line for each thing done.
@@ -65,10 +72,7 @@ def measure(twitter: Path | None, say: Say) -> Results:
     """
     neighbours = [_neighbours(say)]
     networks = _networks(twitter, say)
-    speeds = {}
-    for name, speed in peers.measure(twitter):
-        speeds[name] = speed
-        say(f"{name}: {speed.milliseconds:.1f} ms, {speed.rate:.0f} photos/s on all cores")
+    speeds = {megapixels: _speeds(megapixels, twitter, say) for megapixels in peers.MEGAPIXELS}
     neighbours.append(_neighbours(say))
     bounds = []
     for megapixels in inprocess.MEGAPIXELS:
@@ -111,6 +115,17 @@ def _neighbours(say: Say) -> float:
     if busy > BUSY:
         say(f"others use {busy:.1f} cores of this machine; the figures will be too low")
     return busy
+
+
+def _speeds(megapixels: float, twitter: Path | None, say: Say) -> dict[str, Speed]:
+    speeds = {}
+    for name, speed in peers.measure(megapixels, twitter):
+        speeds[name] = speed
+        say(
+            f"{megapixels} MP by {name}: {speed.milliseconds:.1f} ms, {speed.rate:.0f} photos/s "
+            "on all cores"
+        )
+    return speeds
 
 
 def _networks(twitter: Path | None, say: Say) -> dict[str, dict[str, float]]:

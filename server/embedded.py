@@ -26,7 +26,7 @@ from typing import IO
 MODEL_REPOSITORY = Path(__file__).parents[1] / "model_repository"
 BACKENDS = Path(__file__).parent / "backends"
 PACKAGES = {  # import name → distribution, of all that the server and its models import
-    "cv2": "opencv-python-headless",
+    "cv2": "opencv-contrib-python-headless",
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",

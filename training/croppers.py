@@ -11,6 +11,7 @@ measured. Every row places the same window, the largest of its ratio (`training.
     face, else centre      around the largest face, as Twitter did it before; without a face in
                            the middle
     smartcrop.py           PyPI's smartcrop: edges, skin and saturation
+    OpenCV saliency        where it holds most of OpenCV's spectral residual (Hou and Zhang, 2007)
     libvips attention      libvips' `smartcrop`, which sharp offers too: edges, skin and saturation
     libvips entropy        the same, by the entropy of what is cut away
     centre                 in the middle
@@ -54,6 +55,7 @@ from training.retention import (
     best_window,
     centre_window,
     gap_closed,
+    heaviest_window,
     kept,
     largest_size,
     mass_window,
@@ -61,7 +63,7 @@ from training.retention import (
     window_around,
 )
 
-FACE, SMARTCROP = "face, else centre", "smartcrop.py"
+FACE, SMARTCROP, SPECTRAL = "face, else centre", "smartcrop.py", "OpenCV saliency"
 ATTENTION, ENTROPY = "libvips attention", "libvips entropy"
 CENTRE, BEST = "centre", "best possible"
 KEPT, GAPS = (tuple(f"{what} {ratio}" for ratio in RATIOS) for what in ("kept", "gap"))
@@ -80,6 +82,7 @@ def open_croppers() -> dict[str, Cropper]:
     return {
         FACE: face_cropper(),
         SMARTCROP: smartcrop_cropper(),
+        SPECTRAL: spectral_cropper(),
         ATTENTION: libvips_cropper("attention"),
         ENTROPY: libvips_cropper("entropy"),
         CENTRE: lambda pixels, ratio: centre_window(_size(pixels), ratio),
@@ -126,6 +129,17 @@ def smartcrop_cropper() -> Cropper:
         crops = SmartCrop().crop(Image.fromarray(pixels), width, height, min_scale=1)
         best = crops["top_crop"]
         return Window(best["x"], best["y"], best["width"], best["height"])
+
+    return crop
+
+
+def spectral_cropper() -> Cropper:
+    """The window that holds most of OpenCV's static saliency, its spectral residual."""
+    saliency = cv2.saliency.StaticSaliencySpectralResidual.create()
+
+    def crop(pixels: Pixels, ratio: float) -> Window:
+        _, residual = saliency.computeSaliency(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+        return heaviest_window(residual / residual.sum(), _size(pixels), ratio)
 
     return crop
 

@@ -35,7 +35,7 @@ RESULTS = Results(
         Point(2, Load(rate=90.0), Figures(90.0, 7.0, 9.0, 14.0), SPLIT),
     ],
     overload=Overload(150.0, 300.0, 145.0, 30.0, 60.0, 900, 1.0, 4.0, {"DEADLINE_EXCEEDED": 2}),
-    speeds={peers.GAZECROP: Speed(6.0, 300.0), peers.TWITTER: Speed(60.0, 30.0)},
+    speeds={2: {peers.GAZECROP: Speed(6.0, 300.0), peers.TWITTER: Speed(60.0, 30.0)}},
     instances=[Instances(1, 1, 150.0, 80.0), Instances(2, 1, 180.0, 60.0)],
     cached=Cached(
         without=Figures(180.0, 9.0, 11.0, 12.0),
@@ -52,8 +52,8 @@ def test_the_report_says_what_was_found() -> None:
     text = markdown(RESULTS, GAPS)
     assert "90% of the 200 that" in text
     assert "12.0 times as long" in text
-    assert "10.0 times the photos a second of Twitter's tool" in text
-    assert "6.0 times the photos a second of Twitter's tool" in text  # served
+    assert "10.0 times those of Twitter's tool" in text
+    assert "6.0 times as many of 2 MP as Twitter's tool" in text  # served
     assert "moved by +1.5 MB from request 2,000 to 20,000" in text
     assert "answers 97% of the sustained 150 photos" in text
     assert "7.5 times as many uploads a second that were there before, and 95% as many" in text
@@ -65,7 +65,7 @@ def test_the_report_says_what_was_found() -> None:
 
 def test_the_plots_are_drawn(tmp_path: Path) -> None:
     draw_load(RESULTS.points, tmp_path / "load.png")
-    draw_quality(RESULTS.speeds, GAPS, tmp_path / "quality.png")
+    draw_quality(2, RESULTS.speeds[2], GAPS, tmp_path / "quality.png")
     for file in tmp_path.iterdir():
         with Image.open(file) as image:
             assert image.width > 400

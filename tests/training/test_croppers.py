@@ -10,12 +10,22 @@ from numpy.typing import NDArray
 from tests.training.test_data import write_set
 from tests.training.test_evaluate import Counted, brightness, nothing
 from training import croppers
-from training.croppers import ATTENTION, BEST, CENTRE, COLUMNS, ENTROPY, FACE, SMARTCROP, Cropper
+from training.croppers import (
+    ATTENTION,
+    BEST,
+    CENTRE,
+    COLUMNS,
+    ENTROPY,
+    FACE,
+    SMARTCROP,
+    SPECTRAL,
+    Cropper,
+)
 from training.data import read_fixation_set, split
 from training.evaluate import CHECKPOINT, Row, evaluate
 from training.retention import RATIOS, Window, centre_window, largest_size, retention
 
-CROPPERS = (FACE, SMARTCROP, ATTENTION, ENTROPY, CENTRE)
+CROPPERS = (FACE, SMARTCROP, SPECTRAL, ATTENTION, ENTROPY, CENTRE)
 FACE_IN_ASTRONAUT = (slice(40, 190), slice(150, 300))  # rows, columns
 
 
@@ -64,7 +74,7 @@ def test_windows_are_the_largest_of_their_ratio_and_lie_in_the_photo(
         assert 0 <= window.top <= size[1] - window.height
 
 
-@pytest.mark.parametrize("name", [SMARTCROP, ATTENTION, ENTROPY])
+@pytest.mark.parametrize("name", [SMARTCROP, SPECTRAL, ATTENTION, ENTROPY])
 @pytest.mark.parametrize("offset", [40, 100, 190, 240])
 @pytest.mark.parametrize("upright", [False, True])
 def test_windows_hold_the_one_thing_in_a_photo(
