@@ -107,7 +107,8 @@ def _overload(results: Results) -> str:
     line = (
         f"Asked for {measured.offered / measured.sustained:.1f} times what it sustains, it "
         f"answers {measured.share:.0%} of the sustained {number(measured.sustained)} photos a "
-        f"second, with a p99 of {number(measured.accepted_p99)} ms"
+        f"second ({measured.client:.0%} of the cores go to what the client sends besides), with a "
+        f"p99 of {number(measured.accepted_p99)} ms"
     )
     if measured.refused_p50 is None:
         return f"{line}, and refuses nothing."

@@ -24,6 +24,7 @@ from tritonclient.grpc.service_pb2 import ModelInferRequest
 
 from perf.markdown import table
 from perf.photos import jpeg
+from perf.timing import cores
 
 MEGAPIXELS = 2
 CONCURRENCY = 16  # requests in flight that keep the server busy
@@ -56,6 +57,7 @@ class Overload:
         refused: requests that got UNAVAILABLE.
         refused_p50, refused_p99: milliseconds to those; None if there were none.
         others: other endings, by status.
+        client: of all cores, the share that this client took more than while sustained.
     """
 
     sustained: float
@@ -67,6 +69,7 @@ class Overload:
     refused_p50: float | None
     refused_p99: float | None
     others: dict[str, int]
+    client: float
 
     @property
     def share(self) -> float:
@@ -97,9 +100,21 @@ async def _measure(server: str, seconds: float) -> Overload:
             return Answer(status, time.perf_counter() - due)
 
         await _closed_loop(send, 1.0)  # warm-up
+        started = _used()
         sustained = await _closed_loop(send, seconds)
+        before = _used()
         offered, answers, lasted = await _open_loop(send, FACTOR * sustained, seconds)
-    return summary(sustained, offered, answers, lasted)
+        client = (_rate(before, _used()) - _rate(started, before)) / cores()
+    return summary(sustained, offered, answers, lasted, client)
+
+
+def _used() -> tuple[float, float]:
+    """Seconds of a core that this process has taken, and the time."""
+    return time.process_time(), time.perf_counter()
+
+
+def _rate(before: tuple[float, float], now: tuple[float, float]) -> float:
+    return (now[0] - before[0]) / (now[1] - before[1])
 
 
 def _message(upload: bytes) -> bytes:
@@ -143,7 +158,9 @@ async def _open_loop(send: Send, rate: float, seconds: float) -> tuple[float, li
     return offered, answers, time.perf_counter() - started
 
 
-def summary(sustained: float, offered: float, answers: list[Answer], lasted: float) -> Overload:
+def summary(
+    sustained: float, offered: float, answers: list[Answer], lasted: float, client: float
+) -> Overload:
     """The figures of an open loop whose answers came within so many seconds."""
     by_status: dict[str, list[float]] = {}
     for answer in answers:
@@ -161,6 +178,7 @@ def summary(sustained: float, offered: float, answers: list[Answer], lasted: flo
         refused_p50=float(np.percentile(refused, 50)) if refused else None,
         refused_p99=float(np.percentile(refused, 99)) if refused else None,
         others={status: len(taken) for status, taken in by_status.items()},
+        client=client,
     )
 
 
@@ -173,6 +191,7 @@ def markdown(measured: Overload) -> str:
             ("offered, requests/s", measured.offered),
             ("answered, photos/s", measured.goodput),
             ("answered, of the sustained", f"{measured.share:.0%}"),
+            ("of the cores, taken by the client besides", f"{measured.client:.0%}"),
             ("p50, p99 of the answered, ms", _pair(measured.accepted_p50, measured.accepted_p99)),
             ("refused (UNAVAILABLE)", measured.refused),
             ("p50, p99 of the refused, ms", _pair(measured.refused_p50, measured.refused_p99)),

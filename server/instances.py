@@ -21,13 +21,13 @@ class Instances(NamedTuple):
 
 
 def suited_to(cores: int) -> Instances:
-    """One decoder more than cores, so that all decode while one waits; a network for two cores.
+    """One decoder more than cores, so that all decode while one waits; a network for each core.
 
-    A photo of 0.3 MP takes as long to predict as to decode, a larger one less. The queue is what
+    Of a large photo decoding takes most of the time, of a small one the network. The queue is what
     the cores answer in about half a second. Two decoders are the least: Triton 2.51 with a single
     one, on a single core, lets its batcher sleep through half-seconds.
     """
-    return Instances(preprocess=cores + 1, student=max(1, cores // 2), queue=64 * cores)
+    return Instances(preprocess=cores + 1, student=cores, queue=64 * cores)
 
 
 def usable_cores(cpu_quota: Path = CPU_QUOTA) -> int:

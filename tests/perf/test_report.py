@@ -34,7 +34,9 @@ RESULTS = Results(
         ),
         Point(2, Load(rate=90.0), Figures(90.0, 7.0, 9.0, 14.0), SPLIT),
     ],
-    overload=Overload(150.0, 300.0, 145.0, 30.0, 60.0, 900, 1.0, 4.0, {"DEADLINE_EXCEEDED": 2}),
+    overload=Overload(
+        150.0, 300.0, 145.0, 30.0, 60.0, 900, 1.0, 4.0, {"DEADLINE_EXCEEDED": 2}, 0.06
+    ),
     speeds={2: {peers.GAZECROP: Speed(6.0, 300.0), peers.TWITTER: Speed(60.0, 30.0)}},
     instances=[Instances(1, 1, 150.0, 80.0), Instances(2, 1, 180.0, 60.0)],
     cached=Cached(
@@ -83,14 +85,14 @@ def test_quality_is_read_by_tool(tmp_path: Path) -> None:
 def test_overload_counts_the_endings() -> None:
     answers = [Answer("OK", 0.01 * n) for n in range(1, 101)]
     answers += [Answer("UNAVAILABLE", 0.002)] * 50 + [Answer("DEADLINE_EXCEEDED", 5.0)] * 3
-    measured = overload.summary(60.0, 120.0, answers, lasted=2.0)
+    measured = overload.summary(60.0, 120.0, answers, lasted=2.0, client=0.05)
     assert measured.goodput == 50
     assert measured.share == pytest.approx(50 / 60)
     assert measured.accepted_p99 == pytest.approx(990, abs=2)
     assert (measured.refused, measured.refused_p99) == (50, 2)
     assert measured.others == {"DEADLINE_EXCEEDED": 3}
     with pytest.raises(ValueError, match="DEADLINE_EXCEEDED"):
-        overload.summary(60.0, 120.0, answers[-3:], lasted=2.0)
+        overload.summary(60.0, 120.0, answers[-3:], lasted=2.0, client=0.05)
 
 
 def test_overload_of_the_ensemble(grpc: str) -> None:

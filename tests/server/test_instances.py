@@ -22,10 +22,10 @@ def test_the_shipped_configuration_suits_two_cores() -> None:
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 4, 8, 64])
-def test_more_decoders_than_cores_and_a_network_for_two(cores: int) -> None:
+def test_more_decoders_than_cores_and_a_network_for_each(cores: int) -> None:
     suited = suited_to(cores)
     assert suited.preprocess == cores + 1
-    assert suited.student == max(1, cores // 2)
+    assert suited.student == cores
     assert suited.queue == cores * suited_to(1).queue
 
 
