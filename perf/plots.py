@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from perf.load import MEGAPIXELS, Point
-from perf.peers import GAZECROP, Speed
+from perf.peers import GAZECROP, SERVED, Speed
 from perf.timing import cores
 
 SHADES = {"p50": "tab:green", "p95": "tab:orange", "p99": "tab:red"}
@@ -99,10 +99,11 @@ def draw_quality(
 
 
 def _draw_tool(axes: Any, tool: str, rate: float, gap: float) -> None:
-    ours = tool == GAZECROP
+    ours = tool in (GAZECROP, SERVED)
     shade = "tab:red" if ours else "tab:blue"
     axes.plot(rate, gap, "*" if ours else "o", color=shade, ms=15 if ours else 8)
-    axes.annotate(tool, (rate, gap), (0, 10), textcoords="offset points", ha="center", color=shade)
+    offset = (0, -20) if tool == SERVED else (0, 10)
+    axes.annotate(tool, (rate, gap), offset, textcoords="offset points", ha="center", color=shade)
 
 
 def _plain_numbers(axis: Any) -> None:
