@@ -53,7 +53,7 @@ def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> 
     assert f"{address.grpc} gRPC" in process.stdout.readline()
     assert address.is_ready()
     members = session(address)
-    assert len(members) == 1 + 4 + 1  # tritonserver, the instances of preprocess and of student
+    assert len(members) == 1 + 4 + 3  # tritonserver, the instances of preprocess and of student
     process.send_signal(number)
     assert process.wait(20) == 130
     assert not [member for member in members if Path(f"/proc/{member}").exists()]
