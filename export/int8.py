@@ -28,7 +28,7 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
-from training.framing import frame
+from training.data.framing import frame
 
 INT8 = MODEL.with_name("model.int8.onnx")
 PHOTOS = (

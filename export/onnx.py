@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from export.parity import MODEL, ExportError, densities, sample_batch
-from training import student
-from training.evaluate import CHECKPOINT
+from training.evaluation.evaluate import CHECKPOINT
+from training.networks import student
 
 OPSET = 18  # the newest that the onnxruntime inside Triton 24.10 and all later ones read
 

@@ -12,7 +12,7 @@ import onnxruntime
 import skimage.data
 from numpy.typing import NDArray
 
-from training.framing import frame
+from training.data.framing import frame
 
 MODEL = Path(__file__).parents[1] / "model_repository" / "student" / "1" / "model.onnx"
 

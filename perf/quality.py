@@ -1,4 +1,4 @@
-"""How well the tools crop, as `training.croppers` measured it."""
+"""How well the tools crop, as `training.evaluation.croppers` measured it."""
 
 import json
 from pathlib import Path

@@ -3,7 +3,7 @@
     python -m perf.report [--twitter FILE.onnx]
 
 It takes minutes and wants the machine for itself. It writes perf/report.md, docs/load.png and,
-where `training.croppers` has left docs/croppers.json, docs/quality-over-cost.png.
+where `training.evaluation.croppers` has left docs/croppers.json, docs/quality-over-cost.png.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def _peers(results: Results, gaps: Gaps) -> str:
     rows = [(tool, *(of_set.get(tool) for of_set in gaps.values())) for tool in tools]
     return (
         f"{text}How well they crop, from a centred crop (0) to the best possible (1), as "
-        "`python -m training.croppers` measured it:\n\n"
+        "`python -m training.evaluation.croppers` measured it:\n\n"
         f"{table(('gap closed', *gaps), rows)}\n"
         f"![Quality over cost](../{QUALITY})\n"
     )

@@ -3,7 +3,7 @@
     python -m training --data FOLDER [--imagenet FILE] [--recipe FILE] [--out FOLDER]
 
 Interrupt it at any time; the same command goes on. Each stage also runs alone:
-`training.teachers`, `.ensemble`, `.distillation`, `.frontier`, `.polishing`.
+`training.stages.teachers`, `.ensemble`, `.distillation`, `.pruning`, `.averaging`.
 """
 
 from pathlib import Path
@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training import student
-from training.cost import macs
-from training.distillation import distil, distillation_examples, learn
-from training.ensemble import soft_targets
-from training.frontier import human_examples, prune, student_name
-from training.polishing import polish
-from training.pruning import GMAC
-from training.recipe import Run, from_command_line
-from training.sources import Sources
-from training.teachers import train_teachers
+from training.data.sources import Sources
+from training.networks import student
+from training.networks.cost import macs
+from training.networks.fisher import GMAC
+from training.stages.averaging import polish
+from training.stages.distillation import distil, distillation_examples, learn
+from training.stages.ensemble import soft_targets
+from training.stages.pruning import human_examples, prune, student_name
+from training.stages.recipe import Run, from_command_line
+from training.stages.teachers import train_teachers
 
 Targets = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ from export.onnx import (
     without_idle_projections,
 )
 from export.parity import MODEL, ExportError
-from training import student
-from training.evaluate import CHECKPOINT
+from training.evaluation.evaluate import CHECKPOINT
+from training.networks import student
 
 
 @pytest.fixture(scope="module")

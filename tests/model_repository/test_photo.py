@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests.conftest import encode
-from training import framing
+from training.data import framing
 
 CANVAS = 256
 Pixels = NDArray[np.uint8]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.test_data import write_set
-from training import student
-from training.cost import macs
-from training.data import read_fixation_set, split
-from training.ensemble import mixture_weights
-from training.evaluate import mean_nss
-from training.predictors import FramedNetwork, open_predictor
+from tests.training.data.test_fixations import write_set
+from training.data.fixations import read_fixation_set, split
+from training.evaluation.evaluate import mean_nss
+from training.networks import student
+from training.networks.cost import macs
+from training.networks.predictors import FramedNetwork, open_predictor
+from training.stages.ensemble import mixture_weights
 
 ROOT = Path(__file__).parents[2]
 RECIPE = Path(__file__).parent / "tiny.toml"
@@ -87,7 +87,7 @@ def test_targets_of_other_photos_are_refused(run: Path, data: Path, tmp_path: Pa
     shutil.copytree(data, other)
     next((other / "photos").iterdir()).unlink()
     done = subprocess.run(
-        command(other, copied, "training.ensemble"),
+        command(other, copied, "training.stages.ensemble"),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -100,7 +100,7 @@ def test_targets_of_other_photos_are_refused(run: Path, data: Path, tmp_path: Pa
 def test_two_processes_learn_together(data: Path, tmp_path: Path) -> None:
     """As by torchrun on many devices: both ranks hold the same network in the end."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    arguments = command(data, tmp_path / "run", "training.teachers", "--devices", "2")[1:]
+    arguments = command(data, tmp_path / "run", "training.stages.teachers", "--devices", "2")[1:]
     subprocess.run([*torchrun, *arguments], cwd=ROOT, check=True, capture_output=True, timeout=120)
     assert (tmp_path / "run" / "teacher-1" / "teacher.safetensors").exists()
     state = torch.load(tmp_path / "run/teacher-0/state.ckpt", weights_only=True)
@@ -118,11 +118,11 @@ def test_the_mixture_prefers_the_better_predictor() -> None:
 
 
 def test_the_criteria_are_compared(run: Path, data: Path) -> None:
-    subprocess.run(command(data, run, "training.ablation"), cwd=ROOT, check=True)
+    subprocess.run(command(data, run, "training.experiments.criteria"), cwd=ROOT, check=True)
     results = json.loads((run / "ablation.json").read_text())
     assert set(results) == {"distilled", "fisher cost", "fisher ratio", "fisher", "l1", "random"}
     assert all(result["gmac"] <= 0.017 for name, result in results.items() if name != "distilled")
     plot = run / "frontier.png"
-    drawing = [sys.executable, "-m", "training.plot", str(run), "--out", str(plot)]
+    drawing = [sys.executable, "-m", "training.experiments.plots", str(run), "--out", str(plot)]
     subprocess.run(drawing, cwd=ROOT, check=True)
     assert plot.stat().st_size > 10_000

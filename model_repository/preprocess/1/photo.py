@@ -20,7 +20,7 @@ MAX_SCAN_PIXELS = 10 * MAX_PIXELS  # a JPEG of several scans costs its pixels on
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 NEUTRAL = 128  # the network's zero: pixels enter it as x / 127.5 − 1
-MAX_SQUASH = 4 / 3  # how far a photo may be stretched; training/framing.py says why
+MAX_SQUASH = 4 / 3  # how far a photo may be stretched; training/data/framing.py says why
 CELL = 16  # the sides of the framed photo are multiples of the network's coarsest stride
 
 ORIENTATION = 0x0112  # EXIF tag

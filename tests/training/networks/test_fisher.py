@@ -1,0 +1,135 @@
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.networks.test_student import TINY, inputs
+from training.networks import student
+from training.networks.cost import GROUP, groups, macs, saving, width
+from training.networks.fisher import (
+    Removal,
+    choose,
+    fisher_signal,
+    masked,
+    remove,
+    unit_masks,
+    weight_norms,
+)
+from training.networks.student import Student
+from training.stages.fit import cross_entropy
+
+
+@pytest.fixture
+def network() -> Student:
+    torch.manual_seed(0)
+    return Student(TINY).eval()
+
+
+def losses(network: Student, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Of each example, against a fixed density."""
+    density = torch.softmax(torch.arange(64.0), 0).view(1, 8, 8).expand(len(batch[0]), 8, 8)
+    return cross_entropy(network.log_density(*batch), density)
+
+
+def test_masked_and_pruned_networks_agree(network: Student, tmp_path: Path) -> None:
+    batch = inputs()
+    for group in groups(network.sizes):
+        if width(network.sizes, group) <= GROUP:
+            continue
+        maps = tuple(range(1, 1 + GROUP))
+        mask = torch.ones(2, width(network.sizes, group))
+        mask[:, list(maps)] = 0
+        pruned = copy.deepcopy(network)
+        remove(pruned, Removal(group, maps))
+        with torch.no_grad(), masked(network, {group: mask}):
+            expected = network(*batch)
+        with torch.no_grad():
+            assert torch.allclose(pruned(*batch), expected, atol=1e-6), group
+        assert macs(pruned.sizes) == macs(network.sizes) - saving(network.sizes, group)
+        student.save(pruned, tmp_path / "pruned.safetensors")
+        rebuilt = student.load(tmp_path / "pruned.safetensors")
+        assert torch.equal(rebuilt(*batch), pruned(*batch))
+
+
+def test_the_signal_adds_up_each_example_alone(network: Student) -> None:
+    """One backward pass over a batch gives what one pass for each example gives."""
+    pixels, extent = inputs(5)
+    masks = unit_masks(network, 5)
+    with masked(network, masks):
+        losses(network, (pixels, extent)).sum().backward()
+    signal = fisher_signal(masks, 5)
+    alone = []
+    for index in range(5):
+        single = unit_masks(network, 1)
+        with masked(network, single):
+            losses(network, (pixels[index, None], extent[index, None])).sum().backward()
+        alone.append(fisher_signal(single, 1))
+    for group, values in signal.items():
+        expected = np.mean([part[group] for part in alone], axis=0)
+        assert np.allclose(values, expected, rtol=1e-3, atol=1e-12), group
+
+
+def test_the_signal_tells_which_maps_can_go(network: Student) -> None:
+    """Against the truth, slowly: remove each map and measure how the loss changes.
+
+    The estimate is of second order, for a trained network; here, on an untrained one, the
+    squared change of each example's loss is what a first-order signal can tell.
+    """
+    batch = inputs(16)
+    masks = unit_masks(network, 16)
+    with masked(network, masks):
+        losses(network, batch).sum().backward()
+    signal = fisher_signal(masks, 16)["hidden 3"]
+    with torch.no_grad():
+        before = losses(network, batch)
+        truth = []
+        for index in range(width(network.sizes, "hidden 3")):
+            mask = torch.ones(16, width(network.sizes, "hidden 3"))
+            mask[:, index] = 0
+            with masked(network, {"hidden 3": mask}):
+                truth.append(((losses(network, batch) - before) ** 2).mean().item() / 2)
+    ranks = np.argsort(np.argsort(signal)), np.argsort(np.argsort(truth))
+    assert np.corrcoef(*ranks)[0, 1] > 0.9
+
+
+def test_the_batch_size_does_not_change_the_estimate(network: Student) -> None:
+    """A mean-reduced loss would shrink it by the square of the batch size."""
+    pixels, extent = inputs(1)
+    estimates = []
+    for count in (1, 8):
+        masks = unit_masks(network, count)
+        with masked(network, masks):
+            batch = pixels.expand(count, -1, -1, -1), extent.expand(count, -1)
+            losses(network, batch).sum().backward()
+        estimates.append(fisher_signal(masks, count)["readout"])
+    assert np.allclose(estimates[0], estimates[1], rtol=1e-3)
+
+
+def test_cost_decides_between_equal_losses(network: Student) -> None:
+    sizes = network.sizes
+    equal = {group: np.full(width(sizes, group), 1e-3) for group in groups(sizes)}
+    candidates = [group for group in groups(sizes) if width(sizes, group) > GROUP]
+    dearest = max(candidates, key=lambda group: saving(sizes, group))
+    assert choose(sizes, equal, "fisher cost", beta=1.0).group == dearest
+    assert choose(sizes, equal, "fisher ratio", beta=0.0).group == dearest
+    equal[candidates[-1]] = equal[candidates[-1]] / 2
+    assert choose(sizes, equal, "fisher", beta=1.0).group == candidates[-1]
+
+
+def test_the_least_important_maps_go(network: Student) -> None:
+    importance = weight_norms(network)
+    removal = choose(network.sizes, importance, "l1", beta=0)
+    kept = np.delete(importance[removal.group], removal.maps)
+    assert len(removal.maps) == GROUP
+    assert importance[removal.group][list(removal.maps)].max() <= kept.min()
+
+
+def test_the_last_maps_of_a_group_stay(network: Student) -> None:
+    while any(width(network.sizes, group) > GROUP for group in groups(network.sizes)):
+        remove(network, choose(network.sizes, weight_norms(network), "l1", beta=0))
+    with pytest.raises(ValueError, match="down to its last maps"):
+        choose(network.sizes, weight_norms(network), "l1", beta=0)
+    assert all(width(network.sizes, group) == GROUP for group in groups(network.sizes))
+    assert torch.isfinite(network(*inputs())).all()

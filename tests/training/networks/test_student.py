@@ -1,0 +1,91 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from training.evaluation.evaluate import CHECKPOINT
+from training.networks import student
+from training.networks.student import BlockSizes, Student, StudentSizes
+
+TINY = StudentSizes(
+    canvas=64,
+    grid=8,
+    stem=8,
+    blocks=(
+        BlockSizes(hidden=8, out=8, stride=1, residual=True, expand=False),
+        BlockSizes(hidden=24, out=8, stride=2, residual=False),
+        BlockSizes(hidden=40, out=16, stride=2, residual=False),
+        BlockSizes(hidden=24, out=16, stride=2, residual=False),
+    ),
+    taps=(3, 4),
+    lateral=8,
+    readout=8,
+)
+
+
+def inputs(count: int = 2, extent: tuple[int, int] = (64, 64)) -> tuple[torch.Tensor, torch.Tensor]:
+    pixels = torch.randint(0, 256, (count, 64, 64, 3), dtype=torch.uint8)
+    return pixels, torch.tensor([extent] * count, dtype=torch.int32)
+
+
+def test_densities_sum_to_one() -> None:
+    density = Student(TINY)(*inputs())
+    assert density.shape == (2, 8, 8)
+    assert torch.allclose(density.sum(dim=(1, 2)), torch.ones(2))
+
+
+def test_a_checkpoint_rebuilds_a_network_of_any_widths(tmp_path: Path) -> None:
+    network = Student(replace(TINY, lateral=16, readout=24, prior=4)).eval()
+    student.save(network, tmp_path / "student.safetensors", nss="1.0")
+    loaded = student.load(tmp_path / "student.safetensors")
+    assert loaded.sizes == network.sizes
+    batch = inputs()
+    assert torch.equal(loaded(*batch), network(*batch))
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="names no sizes"):
+        student.load(tmp_path / "other.safetensors")
+
+
+def test_only_cells_of_the_photo_are_read() -> None:
+    """Scores beside the photo change nothing; scores on it do."""
+    finalizer = student.Finalizer(grid=8, prior=8)
+    scores, extent = torch.randn(1, 1, 8, 8), torch.tensor([[32, 64]])
+    expected = finalizer(scores, extent, stride=8)
+    beside, inside = scores.clone(), scores.clone()
+    beside[:, :, :2] += 50
+    beside[:, :, 6:] += 50
+    inside[:, :, 2] += 1
+    assert torch.allclose(finalizer(beside, extent, stride=8), expected)
+    assert not torch.allclose(finalizer(inside, extent, stride=8), expected)
+
+
+def test_the_grid_follows_the_photo_on_the_canvas() -> None:
+    finalizer = student.Finalizer(grid=8, prior=8)
+    with torch.no_grad():
+        finalizer.log_sigma.fill_(-1)  # sharp enough to tell neighbouring cells apart
+    for row in (3, 4):
+        scores = torch.zeros(1, 1, 8, 8)
+        scores[0, 0, row, 5] = 20
+        density = finalizer(scores, torch.tensor([[32, 64]]), stride=8)[0].exp()
+        # The photo's rows are canvas cells 2–5, so each of them spans two rows of the grid.
+        assert density.sum(dim=1).argmax() in (2 * (row - 2), 2 * (row - 2) + 1)
+        assert density.sum(dim=0).argmax() == 5
+
+
+def test_imagenet_weights_start_the_features(tmp_path: Path) -> None:
+    network = Student()
+    weights = {k: torch.full_like(v, 0.5) for k, v in network.features.state_dict().items()}
+    save_file({**weights, "fc.weight": torch.zeros(3)}, tmp_path / "imagenet.safetensors")
+    network.features.load_imagenet(tmp_path / "imagenet.safetensors")
+    assert (network.features.stem.weight == 0.5).all()
+    assert (network.features.state_dict()["block.13.project.weight"] == 0.5).all()
+    assert network.readout.score.weight.std() > 0
+
+
+def test_the_shipped_checkpoint_is_small() -> None:
+    assert CHECKPOINT.stat().st_size < 4_000_000

@@ -1,0 +1,185 @@
+"""What a network learns from: photos with the density of attention that it should predict.
+
+The density may be human (fixations counted in fine cells), a teacher's, or a mixture; the
+loss is the same cross-entropy for all of them.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from training.data.fixations import Photo, fixation_density, read_pixels
+from training.data.framing import frame
+
+Pixels = NDArray[np.uint8]
+Density = NDArray[np.float32]
+
+FINE_GRID = 96  # cells a side in which fixations are counted: a crop may cut anywhere
+
+
+def human_density(photo: Photo, width: int, height: int) -> Density:
+    """The photo's fixations on the fine grid."""
+    return fixation_density(photo.fixations, width, height, FINE_GRID)
+
+
+class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Framed photos with their target densities: pixels, extent, density [grid, grid].
+
+    The photos are decoded once and kept; one may occur several times. An item's key is
+    (index, draw). With `augment`, each draw is another crop (which cuts the density alike),
+    mirror image, light and colour of that photo, always the same for the same draw: an
+    interrupted run goes on as if it had never stopped.
+    """
+
+    LEAST_MASS = 0.3  # a crop that holds less of the attention says too little
+
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        densities: Sequence[Density],
+        canvas: int,
+        grid: int,
+        augment: bool,
+        seed: int = 0,
+    ) -> None:
+        read = {path: read_pixels(path) for path in dict.fromkeys(photos)}
+        self.pixels = [read[path] for path in photos]
+        self.densities = densities
+        self.canvas, self.grid = canvas, grid
+        self.augment, self.seed = augment, seed
+        self.crops = 0.5
+
+    def with_crops(self, share: float) -> "Examples":
+        """The same photos with this share of the draws cropped.
+
+        A crop shows other shapes of photos, but its density is what people did on the whole
+        photo; so the last steps of training should see few.
+        """
+        other = copy.copy(self)
+        other.crops = share
+        return other
+
+    def with_seed(self, seed: int) -> "Examples":
+        """The same photos, augmented otherwise."""
+        other = copy.copy(self)
+        other.seed = seed
+        return other
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+        index, draw = key
+        pixels, density = self.pixels[index], self.densities[index]
+        box = np.array([0.0, 0.0, 1.0, 1.0])
+        if self.augment:
+            random = np.random.default_rng((self.seed, draw))
+            pixels, box = _cropped(pixels, _box(random, density, self.crops, self.LEAST_MASS))
+            density = resampled(density, box, self.grid)
+            pixels, density = _mirrored(random, pixels, density)
+            pixels = _recoloured(random, pixels)
+        else:
+            density = resampled(density, box, self.grid)
+        framed, extent = frame(pixels, self.canvas)
+        return torch.from_numpy(framed), torch.from_numpy(extent), torch.from_numpy(density)
+
+
+class Batches(Sampler[list[tuple[int, int]]]):
+    """Batches of keys for steps `first` to `steps`; every rank of a run takes its own share.
+
+    Which photos a step sees depends on the seed and the step alone.
+    """
+
+    def __init__(
+        self, photos: int, batch: int, first: int, steps: int, seed: int, rank: int, ranks: int
+    ) -> None:
+        self.photos, self.batch, self.first, self.steps = photos, batch, first, steps
+        self.seed, self.rank, self.ranks = seed, rank, ranks
+
+    def __len__(self) -> int:
+        return self.steps - self.first
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order: NDArray[np.intp] = np.empty(0, np.intp)
+        shuffled = -1
+        for step in range(self.first, self.steps):
+            keys = []
+            for draw in range(step * self.batch, (step + 1) * self.batch):
+                epoch, position = divmod(draw, self.photos)
+                if epoch != shuffled:
+                    shuffled = epoch
+                    order = np.random.default_rng((self.seed, epoch)).permutation(self.photos)
+                keys.append((int(order[position]), draw))
+            yield keys[self.rank :: self.ranks]
+
+
+def resampled(density: Density, box: NDArray[np.float64], grid: int) -> Density:
+    """The part of a density inside a box, on a grid over that box; sums to 1.
+
+    Args:
+        density: [h, w] over the whole photo.
+        box: left, top, right, bottom as fractions of the photo.
+        grid: cells a side of the result.
+    """
+    left, top, right, bottom = box
+    rows = _shares(density.shape[0], top, bottom, grid)
+    columns = _shares(density.shape[1], left, right, grid)
+    part = rows @ density @ columns.T
+    return (part / part.sum()).astype(np.float32)
+
+
+def _shares(cells: int, start: float, end: float, grid: int) -> NDArray[np.float64]:
+    """How much of each of `cells` equal parts of 0…1 falls into each part of start…end."""
+    edges = np.linspace(start, end, grid + 1) * cells
+    first = np.arange(cells)
+    upper = np.minimum(edges[1:, None], first + 1)
+    lower = np.maximum(edges[:-1, None], first)
+    return np.clip(upper - lower, 0, None)
+
+
+def _box(
+    random: np.random.Generator, density: Density, share: float, least: float
+) -> NDArray[np.float64]:
+    """Sometimes a window of random place, size and shape, as fractions of the photo."""
+    whole = np.array([0.0, 0.0, 1.0, 1.0])
+    if random.random() >= share:
+        return whole
+    size = random.uniform(0.5, 1, 2)
+    left, top = random.uniform(0, 1 - size)
+    box = np.array([left, top, left + size[0], top + size[1]])
+    rows = _shares(density.shape[0], box[1], box[3], 1)
+    columns = _shares(density.shape[1], box[0], box[2], 1)
+    return box if (rows @ density @ columns.T).item() >= least * density.sum() else whole
+
+
+def _cropped(pixels: Pixels, box: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.float64]]:
+    """The window cut at whole pixels, and where exactly that is."""
+    height, width = pixels.shape[:2]
+    scale = np.array([width, height, width, height])
+    left, top, right, bottom = (box * scale).round().astype(int)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    return pixels[top:bottom, left:right], np.array([left, top, right, bottom]) / scale
+
+
+def _mirrored(
+    random: np.random.Generator, pixels: Pixels, density: Density
+) -> tuple[Pixels, Density]:
+    if random.random() < 0.5:
+        return pixels, density
+    return np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(density[:, ::-1])
+
+
+def _recoloured(random: np.random.Generator, pixels: Pixels) -> Pixels:
+    """Brightness and contrast by a random straight line; saturation; sometimes no colour."""
+    values = np.arange(256) * random.uniform(0.7, 1.3) + random.uniform(-30, 30)
+    lit = cv2.LUT(pixels, np.clip(values, 0, 255).astype(np.uint8))
+    grey = cv2.cvtColor(cv2.cvtColor(lit, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    saturation = 0.0 if random.random() < 0.05 else random.uniform(0.6, 1.3)
+    return np.asarray(cv2.addWeighted(lit, saturation, grey, 1 - saturation, 0), np.uint8)

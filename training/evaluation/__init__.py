@@ -1,0 +1,1 @@
+"""How well predictions and crops agree with where people look."""

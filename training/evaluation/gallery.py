@@ -1,0 +1,145 @@
+"""A picture of what predictors see: a row for each validation photo of a fixation set.
+
+    python -m training.evaluation.gallery --data SET --model NAME=FILE [--model …] [--worst]
+        --out FILE.png
+
+From left to right: the photo with its fixations; the humans' map, the fixations blurred; and
+for each model its map, with its NSS, and its crops. Without --worst the photos are spread evenly
+over the set, with it they are those where the first model has the lowest NSS.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from rich.progress import track
+
+from training.data.fixations import Photo, read_fixation_set, split
+from training.evaluation.evaluate import model_file, open_models
+from training.evaluation.metrics import fixation_map, nss, on_photo
+from training.evaluation.retention import RATIOS, mass_window
+from training.networks.predictors import Predictor
+
+Pixels: TypeAlias = NDArray[np.uint8]
+
+PANEL = (320, 240)  # width and height that photos are fitted into
+TITLE = 22  # height of a panel's title
+GAP = 6  # between panels
+FRAMES = {"16:9": "#e6194b", "1:1": "#f58a07", "4:5": "#0a84ff"}
+DOT = "#ff2d2d"
+
+
+class Panel(NamedTuple):
+    title: dict[str, str]  # words and their colours
+    picture: Image.Image
+
+
+class Row(NamedTuple):
+    panels: list[Panel]
+    nss: float  # of the first model
+
+
+def gallery(rows: Sequence[Row]) -> Image.Image:
+    """The panels of all rows, on one sheet."""
+    width, height = PANEL[0] + GAP, PANEL[1] + TITLE
+    sheet = Image.new("RGB", (width * len(rows[0].panels), height * len(rows)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
+    for down, row in enumerate(rows):
+        for across, panel in enumerate(row.panels):
+            left, top = across * width, down * height
+            margin = (width - panel.picture.width) // 2
+            sheet.paste(panel.picture, (left + margin, top + TITLE))
+            for word, colour in panel.title.items():
+                draw.text((left + GAP, top + 3), word, colour, font)
+                left += round(draw.textlength(word + "  ", font))
+    return sheet
+
+
+def row(photo: Photo, models: Mapping[str, Predictor]) -> Row:
+    pixels = photo.pixels()
+    size = pixels.shape[1], pixels.shape[0]
+    human, viewers = fixation_map(photo.fixations, *size), len(set(photo.subjects))
+    panels = [
+        Panel({photo.path.name: "black"}, with_fixations(pixels, photo.fixations)),
+        Panel({f"{viewers} viewers": "black"}, heat(pixels, human)),
+    ]
+    scores = []
+    for name, predict in models.items():
+        density = predict(pixels)
+        saliency_map = on_photo(density, *size)
+        scores.append(nss(saliency_map, photo.fixations))
+        title = {f"{name}: NSS {scores[-1]:.2f}": "black"}
+        panels.append(Panel(title, heat(pixels, saliency_map)))
+        panels.append(Panel({"crops": "black", **FRAMES}, with_frames(pixels, density)))
+    return Row(panels, scores[0])
+
+
+def heat(pixels: Pixels, saliency_map: NDArray[np.float32]) -> Image.Image:
+    """The map in colours over the greyed photo."""
+    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    relative = saliency_map / max(float(saliency_map.max()), 1e-12)
+    colours = cv2.applyColorMap((relative * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    opacity = (0.25 + 0.5 * np.sqrt(np.maximum(relative, 0)))[:, :, None]
+    mixed = grey * (1 - opacity) + cv2.cvtColor(colours, cv2.COLOR_BGR2RGB) * opacity
+    return _fitted(mixed.astype(np.uint8))
+
+
+def with_fixations(pixels: Pixels, fixations: NDArray[np.float32]) -> Image.Image:
+    picture = _fitted(pixels)
+    draw = ImageDraw.Draw(picture)
+    for x, y in fixations * picture.width / pixels.shape[1]:
+        draw.ellipse((x - 2, y - 2, x + 2, y + 2), DOT, "white")
+    return picture
+
+
+def with_frames(pixels: Pixels, density: NDArray[np.float32]) -> Image.Image:
+    """The crops that hold the most of a density."""
+    picture = _fitted(pixels)
+    draw = ImageDraw.Draw(picture)
+    for inset, (ratio, colour) in enumerate(FRAMES.items()):
+        window = mass_window(density, picture.size, RATIOS[ratio])
+        # Frames that share an edge lie inside each other, so that all show.
+        left, top = window.left + 3 * inset, window.top + 3 * inset
+        right = window.left + window.width - 1 - 3 * inset
+        bottom = window.top + window.height - 1 - 3 * inset
+        draw.rectangle((left, top, right, bottom), outline=colour, width=3)
+    return picture
+
+
+def _fitted(pixels: Pixels) -> Image.Image:
+    picture = Image.fromarray(pixels)
+    scale = min(PANEL[0] / picture.width, PANEL[1] / picture.height)
+    return picture.resize((round(picture.width * scale), round(picture.height * scale)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="draw predictors' maps and crops beside humans'")
+    parser.add_argument("--data", type=Path, required=True, help="a fixation set")
+    parser.add_argument(
+        "--model", type=model_file, action="append", required=True, metavar="NAME=FILE"
+    )
+    parser.add_argument("--worst", action="store_true", help="the lowest NSS of the first model")
+    parser.add_argument("--count", type=int, default=12, help="number of photos")
+    parser.add_argument("--out", type=Path, required=True, help="the picture to write")
+    args = parser.parse_args()
+    models = open_models(args.model)
+    photos = split(read_fixation_set(args.data))[1]
+    count = min(args.count, len(photos))
+    if count < 1:
+        parser.error("no photo to draw")
+    if not args.worst:
+        photos = [photos[i * len(photos) // count] for i in range(count)]
+    rows = [row(photo, models) for photo in track(photos, "photos")]
+    if args.worst:
+        rows = sorted(rows, key=lambda row: row.nss)[:count]
+    gallery(rows).save(args.out)
+    print(f"wrote {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The student and its teachers, what they cost, what can be removed, and how files predict."""
