@@ -22,13 +22,16 @@ from gazecrop._errors import (
 )
 from gazecrop._geometry import Rect
 from gazecrop._overlay import overlay
-from gazecrop._saliency import Saliency, Wishes
+from gazecrop._saliency import CropOptions, Saliency
+
+__version__ = "0.1.0"
 
 __all__ = [
     "TLS",
     "AsyncClient",
     "Client",
     "Crop",
+    "CropOptions",
     "DeadlineExceeded",
     "GazecropError",
     "ImageRejected",
@@ -40,6 +43,6 @@ __all__ = [
     "ServerFailed",
     "ServerUnreachable",
     "Status",
-    "Wishes",
+    "__version__",
     "overlay",
 ]

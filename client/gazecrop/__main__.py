@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gazecrop import TLS, Client, Crop, GazecropError, InvalidArgument, Saliency, Wishes, overlay
-from gazecrop._errors import ServerUnreachable
+from gazecrop import (
+    TLS,
+    Client,
+    Crop,
+    CropOptions,
+    GazecropError,
+    InvalidArgument,
+    Saliency,
+    ServerUnreachable,
+    overlay,
+)
 from gazecrop._files import STANDARD, Source, encode, find_photos, save
 from gazecrop._geometry import Size, parse_ratio
 from gazecrop._photo import Photo
@@ -122,7 +131,7 @@ class Job:
 
     client: Client
     shapes: dict[str, Size | None]  # by name: "16:9", or "1200x675" with its pixels
-    wishes: Wishes
+    options: CropOptions
     args: argparse.Namespace
     sources: set[Path]  # never to be overwritten
 
@@ -131,7 +140,7 @@ class Job:
         photo: Photo = source.read()
         saliency = self.client.predict(photo)
         crops = {
-            name: saliency.crop(size or name, **self.wishes) for name, size in self.shapes.items()
+            name: saliency.crop(size or name, **self.options) for name, size in self.shapes.items()
         }
         written = [] if self.args.dry_run else self._write(source, photo, saliency, crops)
         if self.args.json:
@@ -171,9 +180,9 @@ def _crop(client: Client, args: argparse.Namespace) -> int:
         raise InvalidArgument("standard output takes one crop of one photo")
     if args.out == STANDARD and (args.json or args.overlay):
         raise InvalidArgument("standard output takes the crop alone, no JSON and no overlay")
-    wishes = Wishes(zoom=args.zoom, method=args.method, min_kept=args.min_kept)
+    options = CropOptions(zoom=args.zoom, method=args.method, min_kept=args.min_kept)
     inputs = {source.path.resolve() for source in sources if source.path}
-    return _for_each(sources, Job(client, shapes, wishes, args, inputs), args.jobs)
+    return _for_each(sources, Job(client, shapes, options, args, inputs), args.jobs)
 
 
 def _predict(client: Client, args: argparse.Namespace) -> int:

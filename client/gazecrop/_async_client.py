@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import tritonclient.grpc.aio as triton
+from typing_extensions import Unpack
 
 from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, inputs
 from gazecrop._crop import Crop
@@ -16,10 +16,7 @@ from gazecrop._errors import GazecropError
 from gazecrop._geometry import Ratio, parse_ratio
 from gazecrop._photo import Photo, upload
 from gazecrop._pipeline import in_order_async
-from gazecrop._saliency import Saliency, Wishes
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gazecrop._saliency import CropOptions, Saliency
 
 
 class AsyncClient(Connection):
@@ -63,12 +60,12 @@ class AsyncClient(Connection):
         *,
         timeout: float | None = None,
         metadata: Metadata | None = None,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[CropOptions],
     ) -> list[Crop]:
         """As `Client.crop`."""
         shapes = [parse_ratio(ratio) for ratio in ratios]
         saliency = await self.predict(photo, timeout=timeout, metadata=metadata)
-        return [saliency.crop(shape, **wishes) for shape in shapes]
+        return [saliency.crop(shape, **options) for shape in shapes]
 
     def predict_many(
         self, photos: Iterable[Photo], *, in_flight: int = 8
@@ -82,11 +79,11 @@ class AsyncClient(Connection):
         ratios: Iterable[Ratio],
         *,
         in_flight: int = 8,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[CropOptions],
     ) -> AsyncIterator[list[Crop] | GazecropError]:
         """As `Client.crop_many`, with `async for`."""
         shapes = [parse_ratio(ratio) for ratio in ratios]
-        return in_order_async(lambda photo: self.crop(photo, shapes, **wishes), photos, in_flight)
+        return in_order_async(lambda photo: self.crop(photo, shapes, **options), photos, in_flight)
 
     async def is_ready(self) -> bool:
         """As `Client.is_ready`."""

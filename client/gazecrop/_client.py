@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 import tritonclient.grpc as triton
+from typing_extensions import Unpack
 
 from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, inputs
 from gazecrop._crop import Crop
@@ -15,10 +15,7 @@ from gazecrop._errors import GazecropError
 from gazecrop._geometry import Ratio, parse_ratio
 from gazecrop._photo import Photo, upload
 from gazecrop._pipeline import in_order
-from gazecrop._saliency import Saliency, Wishes
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gazecrop._saliency import CropOptions, Saliency
 
 
 class Client(Connection):
@@ -27,7 +24,7 @@ class Client(Connection):
     A call that finds no server, or a full queue, is tried again within its timeout, up to four
     times. The client outlives its server: once that is back, calls succeed again.
 
-    Args: see `Connection`.
+    Every failure of a call is a `gazecrop.GazecropError`, whose kinds say what to do.
     """
 
     _Triton = triton.InferenceServerClient
@@ -59,9 +56,10 @@ class Client(Connection):
             metadata: sent besides the client's: trace context, say.
 
         Raises:
-            InvalidArgument: this is no photo, or its file cannot be read.
-            ImageRejected: the server cannot use it, for the reason in the message.
-            ServerUnreachable, DeadlineExceeded, ServerFailed: see `gazecrop._errors`.
+            gazecrop.InvalidArgument: this is no photo, or its file cannot be read.
+            gazecrop.ImageRejected: the server cannot use it, for the reason in the message.
+            gazecrop.ServerUnreachable, gazecrop.DeadlineExceeded, gazecrop.ServerFailed: no
+                usable answer, for the reason in the message.
         """
         call = self._call(timeout, metadata)
         sent = upload(photo, self.shrink_above)
@@ -75,17 +73,22 @@ class Client(Connection):
         *,
         timeout: float | None = None,
         metadata: Metadata | None = None,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[CropOptions],
     ) -> list[Crop]:
         """The best crop of a photo for each aspect ratio, in their order: one round trip.
 
+        Args:
+            photo, timeout, metadata: as for `predict`.
+            ratios: width to height, each as "16:9", 1.78 or (1200, 675).
+            options: focus, keep, avoid, zoom, min_kept, method; see `gazecrop.CropOptions`.
+
         Raises:
-            InvalidArgument: one of the ratios is none; nothing was sent.
+            gazecrop.InvalidArgument: one of the ratios is none; nothing was sent.
             Besides, whatever `predict` and `Saliency.crop` raise.
         """
         shapes = [parse_ratio(ratio) for ratio in ratios]
         saliency = self.predict(photo, timeout=timeout, metadata=metadata)
-        return [saliency.crop(shape, **wishes) for shape in shapes]
+        return [saliency.crop(shape, **options) for shape in shapes]
 
     def predict_many(
         self, photos: Iterable[Photo], *, in_flight: int = 8
@@ -102,21 +105,26 @@ class Client(Connection):
         ratios: Iterable[Ratio],
         *,
         in_flight: int = 8,
-        **wishes: Unpack[Wishes],
+        **options: Unpack[CropOptions],
     ) -> Iterator[list[Crop] | GazecropError]:
         """The crops of each photo, in order; where one fails stands its error.
 
+        Args:
+            photos, in_flight: as for `predict_many`.
+            ratios, options: as for `crop`.
+
         Raises:
-            InvalidArgument: one of the ratios is none; nothing was sent.
+            gazecrop.InvalidArgument: one of the ratios is none; nothing was sent.
         """
         shapes = [parse_ratio(ratio) for ratio in ratios]
-        return in_order(lambda photo: self.crop(photo, shapes, **wishes), photos, in_flight)
+        return in_order(lambda photo: self.crop(photo, shapes, **options), photos, in_flight)
 
     def is_ready(self) -> bool:
         """Whether the server can answer predictions.
 
         Raises:
-            ServerUnreachable, DeadlineExceeded, ServerFailed: see `gazecrop._errors`.
+            gazecrop.ServerUnreachable, gazecrop.DeadlineExceeded, gazecrop.ServerFailed: no
+                usable answer, for the reason in the message.
         """
         call = self._call(None, None)
         with self._errors(None):
@@ -126,7 +134,8 @@ class Client(Connection):
         """What server answers, and how fast.
 
         Raises:
-            ServerUnreachable, DeadlineExceeded, ServerFailed: see `gazecrop._errors`.
+            gazecrop.ServerUnreachable, gazecrop.DeadlineExceeded, gazecrop.ServerFailed: no
+                usable answer, for the reason in the message.
         """
         ready = self.is_ready()  # also connects, which the time should not count
         call = self._call(None, None)

@@ -98,19 +98,7 @@ class Status:
 
 
 class Connection:
-    """The settings of a client, and the translation between it and Triton.
-
-    Args:
-        address: "host:port" of Triton's gRPC endpoint. Calls take turns over several: give a
-            list, or "dns:///name:port" for all addresses that a name has at any time.
-        timeout: seconds within which every call is answered or fails, retries included.
-        tls: how to encrypt; by default not at all.
-        metadata: sent with every call: an authorization header, say.
-        shrink_above: JPEG files of more bytes are sent as a small copy; None for never.
-
-    Raises:
-        InvalidArgument: a setting makes no sense, or a certificate's file cannot be read.
-    """
+    """The settings of a client, and the translation between it and Triton."""
 
     _Triton: Callable[..., Any]  # Triton's own client, of either kind
 
@@ -123,6 +111,20 @@ class Connection:
         metadata: Metadata | None = None,
         shrink_above: int | None = SHRINK_ABOVE,
     ) -> None:
+        """Connects with the first call.
+
+        Args:
+            address: "host:port" of Triton's gRPC endpoint. Calls take turns over several: give
+                a list, or "dns:///name:port" for all addresses that a name has at any time.
+            timeout: seconds within which every call is answered or fails, retries included.
+            tls: how to encrypt; by default not at all.
+            metadata: sent with every call: an authorization header, say.
+            shrink_above: JPEG files of more bytes are sent as a small copy; None for never.
+
+        Raises:
+            gazecrop.InvalidArgument: a setting makes no sense, or a certificate's file cannot
+                be read.
+        """
         addresses = [address] if isinstance(address, str) else list(address)
         if not addresses:
             raise InvalidArgument("a client needs an address")

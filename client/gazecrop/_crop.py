@@ -60,8 +60,8 @@ class Crop:
                 default it stays as it is. A JPEG is then decoded no larger than it needs.
 
         Raises:
-            InvalidArgument: the photo cannot be decoded or is not the one predicted, or the
-                size has another aspect ratio than the crop.
+            gazecrop.InvalidArgument: the photo cannot be decoded or is not the one predicted,
+                or the size has another aspect ratio than the crop.
         """
         rect = self.rect
         box: tuple[float, float, float, float] = rect.left, rect.top, rect.right, rect.bottom
@@ -83,7 +83,7 @@ class Crop:
             colour: of the rest, as Pillow names colours.
 
         Raises:
-            InvalidArgument: as `apply`; besides, the colour has no such name, or the canvas
+            gazecrop.InvalidArgument: as `apply`; also, there is no such colour, or the canvas
                 would have more than 64 million pixels.
         """
         canvas = self.padding.size if size is None else self._target(size)

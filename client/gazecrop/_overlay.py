@@ -28,7 +28,7 @@ def overlay(photo: Photo, saliency: Saliency, crops: Mapping[str, Crop]) -> Imag
         An RGB picture of at most `LONGEST_SIDE` pixels a side.
 
     Raises:
-        InvalidArgument: the photo cannot be decoded.
+        gazecrop.InvalidArgument: the photo cannot be decoded.
     """
     picture = upright(photo).convert("RGB")
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

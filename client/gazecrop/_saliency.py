@@ -6,10 +6,11 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Unpack
 
 from gazecrop._crop import Crop
 from gazecrop._errors import InvalidArgument
@@ -24,15 +25,12 @@ from gazecrop._geometry import (
     parse_size,
     window_size,
 )
-from gazecrop._window import Limits, Method, Places, choose, choose_several, kept
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from gazecrop._window import Candidates, Constraints, Method, choose, choose_several, kept
 
 VERSION = 1  # of the stored form
 
 
-class Wishes(TypedDict, total=False):
+class CropOptions(TypedDict, total=False):
     """What a caller may ask of crops. Coordinates are pixels of the upright photo.
 
     focus: a point (x, y) or a box (left, top, width, height) that must be inside. The method
@@ -63,7 +61,7 @@ class Saliency:
         size: (width, height) of the upright photo in pixels.
 
     Raises:
-        InvalidArgument: `density` is no map of finite values ≥ 0 with a positive sum, or
+        gazecrop.InvalidArgument: `density` is no map of finite values ≥ 0 with a positive sum, or
             `size` is not two positive whole numbers.
     """
 
@@ -82,40 +80,45 @@ class Saliency:
         width, height = self.size
         return int((column + 0.5) * width / columns), int((row + 0.5) * height / rows)
 
-    def crop(self, ratio: Ratio, **wishes: Unpack[Wishes]) -> Crop:
-        """The window of an aspect ratio that keeps the most predicted attention.
+    def crop(self, ratio: Ratio, **options: Unpack[CropOptions]) -> Crop:
+        """The window of an aspect ratio that holds the most predicted attention.
 
-        It is the largest of this ratio in the photo, unless a zoom is wished.
+        Attention counts a little less far from the centre of the photo.
+
+        It is the largest of this ratio in the photo, unless `zoom` asks for a smaller one.
 
         Args:
             ratio: width to height, as "16:9", 1.78 or (1200, 675).
-            wishes: see `Wishes`.
+            options: focus, keep, avoid, zoom, min_kept, method; see `gazecrop.CropOptions`.
 
         Raises:
-            InvalidArgument: this is no aspect ratio, or a wish makes no sense for this photo.
-            NoWindow: no window meets the wishes; a padded photo might.
+            gazecrop.InvalidArgument: this is no aspect ratio, or an option makes no sense
+                for this photo.
+            gazecrop.NoWindow: no window meets the options; a padded photo might.
         """
-        return self._crops(parse_ratio(ratio), 1, **wishes)[0]
+        return self._crops(parse_ratio(ratio), 1, **options)[0]
 
-    def crops(self, ratio: Ratio, n: int, **wishes: Unpack[Wishes]) -> list[Crop]:
-        """Several different crops to choose from, best first.
+    def crops(self, ratio: Ratio, n: int, **options: Unpack[CropOptions]) -> list[Crop]:
+        """Several different crops to choose from, those that keep the most attention first.
 
-        Each shows what the earlier ones left out, and shares at most 60 % of its area with any
-        of them; where the photo offers no more such windows, there are fewer than n.
+        They are chosen one after another: each holds the most of the attention that those
+        chosen before it left out, among the windows whose intersection over union with each of
+        those is at most 0.6. (Two windows of one size then share at most 75 % of their area.)
+        Where the photo offers no more such windows, there are fewer than n.
 
         Args:
             ratio: width to height, as "16:9", 1.78 or (1200, 675).
             n: how many, at most.
-            wishes: see `Wishes`; the only method for several is "mass".
+            options: as for `crop`; the only method for several is "mass".
 
         Raises:
-            InvalidArgument, NoWindow: as `crop`.
+            gazecrop.InvalidArgument, gazecrop.NoWindow: as `crop`.
         """
         if n < 1:
             raise InvalidArgument(f"the number of crops is at least 1, not {n!r}")
-        if wishes.get("method", "mass") != "mass":
+        if options.get("method", "mass") != "mass":
             raise InvalidArgument("several crops are chosen by their mass; leave the method out")
-        return self._crops(parse_ratio(ratio), n, **wishes)
+        return self._crops(parse_ratio(ratio), n, **options)
 
     def to_json(self) -> str:
         """A small text to store (about 6 kB), from which `from_json` restores this exactly."""
@@ -128,7 +131,7 @@ class Saliency:
         """Restore what `to_json` stored.
 
         Raises:
-            InvalidArgument: the text is something else, or of a later version.
+            gazecrop.InvalidArgument: the text is something else, or of a later version.
         """
         try:
             stored = json.loads(text)
@@ -166,13 +169,13 @@ class Saliency:
             inside.append(parse_box("focus", focus, self.size))
             left, top, width, height = inside[-1]
             target = left + width / 2, top + height / 2
-        limits = Limits(inside, [parse_box("avoid", box, self.size) for box in avoid])
+        constraints = Constraints(inside, [parse_box("avoid", box, self.size) for box in avoid])
         window = window_size(self.size, ratio, zoom)
-        places = Places(self.density.shape, self.size, window, limits, target)
+        candidates = Candidates(self.density.shape, self.size, window, constraints, target)
         rects = (
-            [choose(self.density, places, method)]
+            [choose(self.density, candidates, method)]
             if n == 1
-            else choose_several(self.density, places, n)
+            else choose_several(self.density, candidates, n)
         )
         crops = [self._described(rect, ratio, min_kept) for rect in rects]
         return sorted(crops, key=lambda crop: -crop.kept) if n > 1 else crops

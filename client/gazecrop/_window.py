@@ -21,19 +21,19 @@ Method: TypeAlias = Literal["mass", "point", "centre"]
 Floats: TypeAlias = NDArray[np.float64]
 
 CENTRE_SIGMA = 0.4  # of a side; see `centred`
-MOST_SHARED = 0.6  # of two windows' common area, between candidates
+MAX_IOU = 0.6  # intersection over union of any two of several crops
 
 
 @dataclass(frozen=True)
-class Limits:
+class Constraints:
     """What the caller demands of a window."""
 
     keep: Sequence[Box] = ()  # inside
     avoid: Sequence[Box] = ()  # outside
 
 
-class Places:
-    """The places worth trying for windows of one size.
+class Candidates:
+    """The windows of one size that are worth trying.
 
     Attributes:
         left, top: [columns] and [rows], the starts to combine.
@@ -44,22 +44,27 @@ class Places:
     """
 
     def __init__(
-        self, grid: tuple[int, ...], size: Size, window: Size, limits: Limits, target: Point
+        self,
+        grid: tuple[int, ...],
+        size: Size,
+        window: Size,
+        constraints: Constraints,
+        target: Point,
     ) -> None:
         self.size, self.window, self.target = size, window, target
         self.left, self.top = (
-            _starts(grid[1 - axis], size[axis], window[axis], limits, axis, target[axis])
+            _starts(grid[1 - axis], size[axis], window[axis], constraints, axis, target[axis])
             for axis in (0, 1)
         )
         self.allowed = np.ones((len(self.top), len(self.left)), bool)
-        for left, top, width, height in limits.avoid:
-            beside = (self.left >= left + width) | (self.left + window[0] <= left)
-            above = (self.top >= top + height) | (self.top + window[1] <= top)
-            self.allowed &= beside[None, :] | above[:, None]
+        for left, top, width, height in constraints.avoid:
+            clear_across = (self.left >= left + width) | (self.left + window[0] <= left)
+            clear_down = (self.top >= top + height) | (self.top + window[1] <= top)
+            self.allowed &= clear_across[None, :] | clear_down[:, None]
         if not self.allowed.any():
             raise NoWindow(
                 f"no window of {window[0]}×{window[1]} pixels stays off the regions to avoid"
-                f"{' and holds what it must keep' if limits.keep else ''}; "
+                f"{' and holds what it must keep' if constraints.keep else ''}; "
                 "a larger zoom makes it smaller"
             )
 
@@ -75,8 +80,8 @@ class Places:
         down = self.top + self.window[1] / 2 - point[1]
         return np.asarray(down[:, None] ** 2 + across[None, :] ** 2)
 
-    def shared(self, rect: Rect) -> Floats:
-        """Of each window and a rectangle, their intersection over their union."""
+    def iou(self, rect: Rect) -> Floats:
+        """Intersection over union of each window and a rectangle, [rows, columns]."""
         across = np.minimum(self.left + self.window[0], rect.right) - np.maximum(
             self.left, rect.left
         )
@@ -93,29 +98,29 @@ class Places:
         return Rect(int(self.left[column]), int(self.top[row]), *self.window)
 
 
-def choose(density: NDArray[np.float32], places: Places, method: Method) -> Rect:
-    """The window that a method puts in the best of the allowed places.
+def choose(density: NDArray[np.float32], candidates: Candidates, method: Method) -> Rect:
+    """The window that a method prefers among the allowed candidates.
 
     "mass" holds the most attention, "point" is as near to the target as it may, "centre" to
     the centre of the photo.
     """
     if method == "mass":
-        score = places.mass(centred(density))
+        score = candidates.mass(centred(density))
     else:
-        middle = places.size[0] / 2, places.size[1] / 2
-        score = -places.distance(places.target if method == "point" else middle)
-    return places.best(score, places.allowed)
+        middle = candidates.size[0] / 2, candidates.size[1] / 2
+        score = -candidates.distance(candidates.target if method == "point" else middle)
+    return candidates.best(score, candidates.allowed)
 
 
-def choose_several(density: NDArray[np.float32], places: Places, n: int) -> list[Rect]:
+def choose_several(density: NDArray[np.float32], candidates: Candidates, n: int) -> list[Rect]:
     """Up to n windows: each holds the most of the attention that the earlier ones left out."""
     remaining = centred(density)
-    allowed, chosen = places.allowed.copy(), list[Rect]()
+    allowed, chosen = candidates.allowed.copy(), list[Rect]()
     while len(chosen) < n and allowed.any():
-        rect = places.best(places.mass(remaining), allowed)
+        rect = candidates.best(candidates.mass(remaining), allowed)
         chosen.append(rect)
-        allowed &= places.shared(rect) <= MOST_SHARED
-        remaining = remaining * (1 - _covered(density.shape, places.size, rect))
+        allowed &= candidates.iou(rect) <= MAX_IOU
+        remaining = remaining * (1 - _covered(density.shape, candidates.size, rect))
     return chosen
 
 
@@ -147,7 +152,7 @@ def _covered(grid: tuple[int, ...], size: Size, rect: Rect) -> Floats:
 
 
 def _shares(cells: int, side: int, starts: NDArray[np.int64], length: int) -> Floats:
-    """Of each window and each of `cells` equal parts of a side: the share of it inside."""
+    """The share of each of `cells` equal parts of a side that lies inside each window."""
     edges = np.linspace(0, side, cells + 1)
     inside = np.minimum(starts[:, None] + length, edges[1:]) - np.maximum(
         starts[:, None], edges[:-1]
@@ -156,10 +161,10 @@ def _shares(cells: int, side: int, starts: NDArray[np.int64], length: int) -> Fl
 
 
 def _starts(
-    cells: int, side: int, length: int, limits: Limits, axis: int, target: float
+    cells: int, side: int, length: int, constraints: Constraints, axis: int, target: float
 ) -> NDArray[np.int64]:
     """Where windows may start along a side: at the marks, as far as the boxes to keep allow."""
-    spans = [(box[axis], box[axis] + box[axis + 2]) for box in limits.keep]
+    spans = [(box[axis], box[axis] + box[axis + 2]) for box in constraints.keep]
     first = max([0.0, *(math.ceil(end) - length for _, end in spans)])
     last = min([float(side - length), *(math.floor(start) for start, _ in spans)])
     if first > last:
@@ -169,7 +174,7 @@ def _starts(
             "a smaller zoom, or padding, may"
         )
     edges = np.linspace(0, side, cells + 1)
-    avoid = [(box[axis], box[axis] + box[axis + 2]) for box in limits.avoid]
+    avoid = [(box[axis], box[axis] + box[axis + 2]) for box in constraints.avoid]
     starts = [*edges, *(end for _, end in avoid)]
     ends = [*edges, *(start for start, _ in avoid)]
     middles = np.array([side / 2, target])

@@ -60,7 +60,7 @@ def test_mistakes_are_told_before_anything_is_sent(client: gazecrop.Client) -> N
         client.predict_many([b""], in_flight=0)
 
 
-def test_wishes_hold_for_all(client: gazecrop.Client, uploads: list[bytes]) -> None:
+def test_options_hold_for_all(client: gazecrop.Client, uploads: list[bytes]) -> None:
     (crops,) = client.crop_many(uploads[:1], ["1:1"], zoom=2, method="centre")
     assert isinstance(crops, list)
     assert crops[0].rect == (200, 100, 200, 200)

@@ -6,7 +6,7 @@ import gazecrop
 import numpy as np
 import pytest
 from gazecrop._geometry import Rect, window_size
-from gazecrop._window import MOST_SHARED
+from gazecrop._window import MAX_IOU
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +38,7 @@ def touches(window: Rect, box: Rect) -> bool:
 
 
 @given(densities, ratios, zooms, st.lists(boxes, max_size=2), st.lists(boxes, max_size=2))
-def test_wishes_are_met_wherever_they_can_be(
+def test_options_are_met_wherever_they_can_be(
     density: np.ndarray, ratio: float, zoom: float, keep: list[Rect], avoid: list[Rect]
 ) -> None:
     width, height = window_size(SIZE, ratio, zoom)
@@ -61,7 +61,7 @@ def test_wishes_are_met_wherever_they_can_be(
 
 
 @given(densities, ratios, zooms, st.integers(1, 6))
-def test_candidates_differ_and_come_best_first(
+def test_several_crops_differ_and_come_by_what_they_keep(
     density: np.ndarray, ratio: float, zoom: float, n: int
 ) -> None:
     saliency = gazecrop.Saliency(density, (400, 300))
@@ -74,7 +74,7 @@ def test_candidates_differ_and_come_best_first(
         down = min(one.bottom, other.bottom) - max(one.top, other.top)
         common = max(0, across) * max(0, down)
         union = one.width * one.height + other.width * other.height - common
-        assert common <= MOST_SHARED * union + 1e-6
+        assert common <= MAX_IOU * union + 1e-6
 
 
 def test_two_groups_give_two_candidates() -> None:
@@ -117,7 +117,7 @@ def test_a_box_that_reaches_beyond_the_photo_counts_as_far_as_it_is_in_it() -> N
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("options", "message"),
     [
         ({"focus": (500, 10)}, r"focus \(500, 10\) lies outside the photo of 400×100 pixels"),
         ({"focus": "face"}, "focus is"),
@@ -130,17 +130,17 @@ def test_a_box_that_reaches_beyond_the_photo_counts_as_far_as_it_is_in_it() -> N
         ({"method": "best"}, "a method is"),
     ],
 )
-def test_wishes_that_make_no_sense_are_refused(wishes: dict[str, object], message: str) -> None:
+def test_options_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(gazecrop.InvalidArgument, match=message):
-        gazecrop.Saliency([[1, 2]], (400, 100)).crop("1:1", **wishes)  # type: ignore[arg-type]
+        gazecrop.Saliency([[1, 2]], (400, 100)).crop("1:1", **options)  # type: ignore[arg-type]
 
 
-def test_an_unknown_wish_is_an_error() -> None:
+def test_an_unknown_option_is_an_error() -> None:
     with pytest.raises(TypeError, match="smart"):
         gazecrop.Saliency([[1]], (4, 4)).crop("1:1", smart=True)  # type: ignore[call-arg]
 
 
-def test_impossible_wishes_say_what_cannot_be() -> None:
+def test_impossible_options_say_what_cannot_be() -> None:
     saliency = gazecrop.Saliency([[1, 2]], (400, 100))
     with pytest.raises(gazecrop.NoWindow, match="100 pixels wide cannot hold"):
         saliency.crop("1:1", keep=[(0, 0, 10, 10), (300, 0, 10, 10)])
