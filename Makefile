@@ -9,7 +9,7 @@ export METRICS_PORT ?= 8002
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test serve export export-trt train perf lint clean
+.PHONY: help crop test test-pythons test-lowest serve export export-trt train perf figures lint format clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ lint: .venv/.dev ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+format: .venv/.dev ## write all sources in the house's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 # On a CPU, giving every batch's memory back to the system takes half of the time: glibc keeps it.
 train: .venv/.export ## gaze data to an exported student: DATA=folder [IMAGENET=weights] [RUN=runs/student]
 	@test -n "$(DATA)" || { echo "error: name the data folder: make train DATA=folder"; exit 1; }
@@ -42,11 +46,15 @@ export: .venv/.export ## export the checkpoint to ONNX and to 8 bits, checked ag
 export-trt: .venv/.tensorrt ## build the TensorRT plan, inside the serving image [TRT="--precision int8"]
 	$(BIN)/python -m export.tensorrt $(TRT)
 
+figures: .venv/.dev ## write the figures in the documents anew, from what was measured
+	@$(BIN)/python -m perf.figures
+
 perf: .venv/.perf ## measure how fast all is, into perf/report.md; takes minutes [TWITTER=FILE.onnx]
 	@$(BIN)/python -m perf.report $(if $(TWITTER),--twitter "$(TWITTER)")
 
-clean: ## remove .venv and all that the targets wrote beside the sources
-	rm -rf .venv runs crops
+clean: ## remove what these targets make again: .venv and caches; never runs or crops
+	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.%: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -9,7 +9,7 @@ CROPPERS = Path(__file__).parents[1] / "docs" / "croppers.json"
 ROWS = {  # tool → its row there
     GAZECROP: "gazecrop",
     SERVED: "gazecrop",
-    TWITTER: "twitter, densest point",
+    TWITTER: "Twitter's network, densest point",
     SMARTCROP: "smartcrop.py",
     ATTENTION: "libvips attention",
     SPECTRAL: "OpenCV saliency",

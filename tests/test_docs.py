@@ -1,10 +1,15 @@
-"""The examples of the documentation run as they stand."""
+"""The examples of the documents run as they stand, and their figures are the measured ones."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 
+import gazecrop
+import numpy as np
 import pytest
 
+from perf import figures
 from server import embedded
 
 ROOT = Path(__file__).parents[1]
@@ -37,3 +42,53 @@ def test_commands_of_the_client_guide_are_those_of_the_parser() -> None:
     assert len(commands) == 6
     for command in commands:
         _parser().parse_args(command.replace("'", "").split())
+
+
+def test_the_readmes_request_by_curl_is_answered(
+    address: embedded.Address, client: gazecrop.Client, photo: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
+    (command,) = re.findall(r"^(curl .*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
+    command = command.replace(":8000", f":{address.http}")
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
+    answer = (tmp_path / "answer").read_bytes()
+    # latin-1 has a character for each byte, so the end of the text is that of the bytes.
+    header, end = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
+    tensors = {}
+    for output in header["outputs"]:
+        kind = {"FP32": "<f4", "INT32": "<i4"}[output["datatype"]]
+        size = output["parameters"]["binary_data_size"]
+        tensors[output["name"]] = np.frombuffer(answer[end : end + size], kind)
+        end += size
+    expected = client.predict(photo)
+    assert end == len(answer)
+    assert tuple(tensors["IMAGE_SIZE"]) == expected.size
+    assert (
+        np.abs(tensors["SALIENCY"].reshape(expected.density.shape) - expected.density).max() < 1e-3
+    )
+
+
+@pytest.mark.parametrize("document", figures.DOCUMENTS)
+def test_the_figures_of_a_document_are_those_of_the_measurements(document: str) -> None:
+    text = (ROOT / document).read_text()
+    assert figures.BLOCK.search(text)
+    assert figures.rewritten(text) == text, "run make figures"
+
+
+def test_a_figure_that_was_changed_by_hand_is_found() -> None:
+    text = (ROOT / "README.md").read_text()
+    ours = re.search(r"^\| \*\*gazecrop\*\* \| (\S+) ", text, re.MULTILINE)
+    assert ours
+    forged = text[: ours.start(1)] + "0.99" + text[ours.end(1) :]
+    assert figures.rewritten(forged) == text
+
+
+def test_every_table_of_figures_is_in_a_document() -> None:
+    texts = [(ROOT / document).read_text() for document in figures.DOCUMENTS]
+    used = {name for text in texts for _, name, _, _ in figures.BLOCK.findall(text)}
+    assert used == set(figures.TABLES)
+
+
+def test_figures_that_nobody_measured_are_an_error() -> None:
+    with pytest.raises(ValueError, match="no figures 'guesses'"):
+        figures.rewritten("<!-- figures: guesses -->\n<!-- end -->")

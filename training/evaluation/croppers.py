@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a folder for croppers.md and croppers.json")
     args = parser.parse_args()
     croppers = open_croppers()
-    models = open_models(args.model or [("student", CHECKPOINT)])
+    models = open_models(args.model or [("gazecrop", CHECKPOINT)])
     texts, numbers = [], {}
     for folder in args.data:
         photos = split(read_fixation_set(folder))[1]

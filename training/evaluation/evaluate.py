@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--model", type=model_file, action="append", metavar="NAME=FILE")
     parser.add_argument("--out", type=Path, help="a folder for evaluation.md and evaluation.json")
     args = parser.parse_args()
-    models = open_models(args.model or [("student", CHECKPOINT)])
+    models = open_models(args.model or [("gazecrop", CHECKPOINT)])
     texts, numbers = [], {}
     for folder in args.data:
         photos = read_fixation_set(folder)

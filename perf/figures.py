@@ -1,0 +1,330 @@
+"""Write the figures in the documents anew, from the files that the measurements left.
+
+    python -m perf.figures [--check]
+
+A document holds each of its tables between `<!-- figures: NAME -->` and `<!-- end -->`, and what
+stands between is replaced; NAME is one of `TABLES`. Quality comes from docs/*.json (`python -m
+training.evaluation.evaluate`, `.croppers`, `training.experiments.criteria`), speed from the tables
+of perf/report.md (`python -m perf.report`). With --check nothing is written, and the exit status
+is 1 where a document differs from its sources.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "deploy/README.md")
+BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+GAZECROP, INTEGERS = "gazecrop", "gazecrop, 8 bits"
+TWITTERS_TOOL = "Twitter's tool"
+PREDICTORS = (
+    GAZECROP,
+    INTEGERS,
+    "teachers' ensemble",
+    "Twitter's network",
+    "Glimpse",
+    "centre prior",
+    "half of the viewers",
+)
+CROPPERS = {  # row of docs/croppers.json → what the documents call it
+    "gazecrop": GAZECROP,
+    "centre": "centred crop",
+    "face, else centre": "largest face, else centre",
+    "OpenCV saliency": "OpenCV saliency (spectral residual)",
+    "libvips entropy": "libvips entropy",
+    "Twitter's network, densest point": TWITTERS_TOOL,
+    "smartcrop.py": "smartcrop.py",
+    "libvips attention": "libvips attention (sharp's)",
+    "best possible": "best possible",
+}
+CRITERIA = {  # row of docs/criteria.json → what the documents call it
+    "fisher ratio": "Fisher over cost (shipped)",
+    "fisher cost": "Fisher with cost, 0.03 nats a GMAC",
+    "fisher": "Fisher without cost",
+    "l1": "L1 of the weights",
+    "random": "random",
+}
+RATIOS = ("16:9", "1:1", "4:5", "1:2")
+SMALL, LARGE = "0.3 MP", "2 MP"  # photos
+SETS = {"osie": "OSIE", "scene": "Scene"}
+
+Table: TypeAlias = Mapping[str, Mapping[str, Any]]  # by row, then by column
+
+
+def rewritten(document: str) -> str:
+    """The text of a document with its figures as the sources have them.
+
+    Raises:
+        ValueError: it asks for figures that nobody writes, or the sources lack a row or column.
+    """
+
+    def replaced(block: re.Match[str]) -> str:
+        start, name, _, end = block.groups()
+        if name not in TABLES:
+            raise ValueError(f"there are no figures {name!r}, only {', '.join(TABLES)}")
+        try:
+            return f"{start}{TABLES[name]()}{end}"
+        except KeyError as error:
+            raise ValueError(f"the figures {name!r} need {error}, which was not measured") from None
+
+    return BLOCK.sub(replaced, document)
+
+
+def croppers() -> str:
+    """What each cropper's windows keep of people's fixations."""
+    osie, scene = (_rows("croppers.json", name) for name in SETS)
+    return _table(
+        ("", "gap closed", *(f"kept: {ratio}" for ratio in RATIOS), "Scene: gap closed"),
+        (
+            (
+                label,
+                _interval(osie[row]["gap closed"]),
+                *(f"{osie[row][f'kept {ratio}']['mean']:.3f}" for ratio in RATIOS),
+                _interval(scene[row]["gap closed"]),
+            )
+            for row, label in CROPPERS.items()
+        ),
+    )
+
+
+def quality(*columns: str) -> str:
+    """How well networks predict fixations, a table for each set."""
+    return "\n".join(
+        f"**{label}**, {_measured('evaluation.json')[name]['photos']} photos\n\n"
+        + _table(
+            ("", *columns),
+            (
+                (row, *(_interval(_rows("evaluation.json", name)[row][key]) for key in columns))
+                for row in PREDICTORS
+            ),
+        )
+        for name, label in SETS.items()
+    )
+
+
+def criteria() -> str:
+    """Validation losses by the criterion of pruning."""
+    rows = _measured("criteria.json")
+    return _table(
+        ("criterion", "while pruning", "fine-tuned"),
+        [
+            ("before pruning", "–", f"{rows['distilled']['loss']:.3f}"),
+            *(
+                (label, f"{rows[row]['pruned loss']:.3f}", f"{rows[row]['loss']:.3f}")
+                for row, label in CRITERIA.items()
+            ),
+        ],
+    )
+
+
+def serving() -> str:
+    """What a server reaches."""
+    served, overload = _report("Served"), _report("Overload")
+    answered = overload["answered, of the sustained"][""]
+    p50, p99 = overload["p50, p99 of the answered, ms"][""].split(", ")
+    refused = overload["p50, p99 of the refused, ms"][""].split(", ")[0]
+    rows = [
+        (f"a lone photo of {photo}", served[f"{photo}, 1"]["p50 ms"] + " ms")
+        for photo in (SMALL, LARGE, "12 MP")
+    ] + [
+        (f"photos of {photo}, 8 in flight", served[f"{photo}, 8"]["photos/s"] + " a second")
+        for photo in (SMALL, LARGE, "12 MP")
+    ]
+    times = float(overload["offered, requests/s"][""]) / float(overload["sustained, photos/s"][""])
+    rows += [
+        (f"asked for {times:.1f} times what it sustains, it answers", f"{answered} of that"),
+        ("… these after (median; 99th percentile)", f"{float(p50):.0f} ms; {float(p99):.0f} ms"),
+        ("… and refuses the rest after (median)", f"{refused} ms"),
+    ]
+    return _table(("", ""), rows)
+
+
+def cost() -> str:
+    """What one photo costs the shipped student."""
+    from training.evaluation.evaluate import CHECKPOINT
+    from training.networks import student
+    from training.networks.cost import macs
+
+    network = student.load(CHECKPOINT)
+    parameters = sum(weights.numel() for weights in network.parameters())
+    return (
+        f"The shipped student costs {macs(network.sizes) / 1e9:.3f} GMAC a photo and has "
+        f"{parameters:,} parameters; Twitter's network costs {TWITTERS_GMAC} GMAC.\n"
+    )
+
+
+def networks() -> str:
+    """The network beside Twitter's, on one thread."""
+    rows = []
+    for engine, taken in _report("The network alone").items():
+        fp32, integers, twitters = (float(text) for text in taken.values())
+        times = (f"{text} ms" for text in taken.values())
+        rows.append((engine, *times, _times(twitters, fp32), _times(twitters, integers)))
+    columns = ("engine", "gazecrop, fp32", INTEGERS, "Twitter's network")
+    return _table((*columns, "speed-up in fp32", "speed-up in 8 bits"), rows)
+
+
+def tools() -> str:
+    """Croppers in process."""
+    small, large = (_report("The same job, other tools", f"Photos of {p}:") for p in (SMALL, LARGE))
+    ours = {
+        photo: float(rows[GAZECROP]["photos/s"]) for photo, rows in ((SMALL, small), (LARGE, large))
+    }
+    return _table(
+        ("photos a second", SMALL, "gazecrop's speed-up", LARGE, "gazecrop's speed-up"),
+        (
+            (
+                tool,
+                small[tool]["photos/s"],
+                _times(ours[SMALL], float(small[tool]["photos/s"])),
+                large[tool]["photos/s"],
+                _times(ours[LARGE], float(large[tool]["photos/s"])),
+            )
+            for tool in small
+            if tool != "gazecrop, served"
+        ),
+    )
+
+
+def capacity() -> str:
+    """Milliseconds of a core for a photo, and the cores and GPUs for many."""
+    bounds, served = _report("Without a server"), _report("Served")
+    cores = _cores()
+
+    def busy(photo: str, part: str) -> float:
+        """Of a step when all cores are busy, which slows each a little."""
+        row = {key: float(value) for key, value in bounds[photo].items()}
+        together = 1000 * cores / row["photos/s on all cores"]
+        return row[f"{part} ms"] * together / row["together ms"]
+
+    decoding, network = busy(LARGE, "preprocess"), busy(LARGE, "network")
+    serving = float(bounds[LARGE]["photos/s on all cores"]) / float(
+        served[f"{LARGE}, 8"]["photos/s"]
+    )
+    text = (
+        f"- *D* = {decoding:.1f} ms of one core to decode and shrink ({LARGE}; "
+        f"{busy(SMALL, 'preprocess'):.1f} for {SMALL}, {busy('12 MP', 'preprocess'):.0f} for "
+        f"12 MP),\n- *N* = {network:.1f} ms of one core for the network as it is served,\n"
+        f"- *S* = {serving:.2f} for serving itself, and for the load generator that shared these "
+        "cores,\n- *G* photos per second that one GPU's network takes: not measured ◇, so the "
+        "table keeps it.\n\n"
+    )
+    rows = []
+    for uploads in (1_000, 10_000, 100_000):
+        cpu_only, beside_gpus = (
+            _two_digits(serving * uploads * ms / 1000 / UTILISATION)
+            for ms in (decoding + network, decoding)
+        )
+        gpus, traffic = _two_digits(uploads / UTILISATION), _two_digits(uploads * UPLOAD * 8 / 1e6)
+        rows.append((f"{uploads:,}", cpu_only, beside_gpus, f"{gpus} / G", f"{traffic} Gbit/s"))
+    columns = ("uploads per second", "CPU only, cores", "with GPUs: cores", "GPUs")
+    return text + _table((*columns, f"traffic in, at {UPLOAD} kB a photo"), rows)
+
+
+TWITTERS_GMAC = 2.44  # of its released graph, for a photo of 4:3
+UTILISATION = 0.6  # what the autoscaler aims at
+UPLOAD = 540  # kB, a photo of 2 MP
+
+TABLES: dict[str, Callable[[], str]] = {
+    "croppers": croppers,
+    "quality": lambda: quality("NSS", "CC", "gap closed"),
+    "all-quality": lambda: quality("NSS", "sAUC", "CC", "KLD", "gap closed"),
+    "criteria": criteria,
+    "serving": serving,
+    "cost": cost,
+    "networks": networks,
+    "tools": tools,
+    "capacity": capacity,
+}
+
+
+@cache
+def _measured(file: str) -> Any:
+    return json.loads((ROOT / "docs" / file).read_text())
+
+
+def _rows(file: str, fixation_set: str) -> Table:
+    rows: Table = _measured(file)[fixation_set]["rows"]
+    return rows
+
+
+def _report(section: str, after: str = "") -> dict[str, dict[str, str]]:
+    """The first table of a section of perf/report.md, below some text if that is given.
+
+    Rows go by their first cell; those of a load by the photo and the load.
+    """
+    text = (ROOT / "perf/report.md").read_text()
+    for heading in (f"\n## {section}\n", after or "\n"):
+        _, found, text = text.partition(heading)
+        if not found:
+            raise KeyError(heading.strip())
+    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    lines = table[0].splitlines() if table else []
+    columns, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    names = 2 if columns[1] == "load" else 1
+    return {
+        ", ".join(row[:names]): dict(zip(columns[names:], row[names:], strict=True)) for row in rows
+    }
+
+
+def _cores() -> int:
+    found = re.search(r"^- (\d+) cores? of ", (ROOT / "perf/report.md").read_text(), re.MULTILINE)
+    if not found:
+        raise KeyError("the number of cores")
+    return int(found[1])
+
+
+def _interval(value: Mapping[str, float]) -> str:
+    """Of a row that is 0 or 1 by definition there is nothing to estimate."""
+    if value["low"] == value["mean"] == value["high"]:
+        return f"{value['mean']:.0f}"
+    mean, low, high = (f"{round(value[key], 2) + 0.0:.2f}" for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
+
+
+def _times(slow: float, fast: float) -> str:
+    return f"{slow / fast:.1f}×"
+
+
+def _two_digits(value: float) -> str:
+    return f"{float(f'{value:.2g}'):,.{1 if value < 10 else 0}f}"
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    columns = tuple(columns)
+    lines = [columns, ["---"] * len(columns), *map(_bold, rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _bold(row: Iterable[str]) -> list[str]:
+    first, *rest = row
+    return [f"**{first}**" if first == GAZECROP else first, *rest]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="write the figures in the documents anew")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 where they differ")
+    check = parser.parse_args().check
+    differing = 0
+    for name in DOCUMENTS:
+        file = ROOT / name
+        text = file.read_text()
+        new = rewritten(text)
+        if new == text:
+            continue
+        differing += 1
+        print(f"{name}: the figures are old; run make figures" if check else f"wrote {name}")
+        if not check:
+            file.write_text(new)
+    return 1 if check and differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
