@@ -1,10 +1,16 @@
-"""Photos from scikit-image and one embedded Triton for all end-to-end tests."""
+"""Photos from scikit-image, one embedded Triton for all end-to-end tests, and what a failure says.
 
+The log of every server that `serving` starts is kept in a file; where a test fails, the report
+shows the end of each that was written to meanwhile. What failed, and why, comes last.
+"""
+
+import contextlib
 import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import gazecrop
 import hypothesis
@@ -19,6 +25,43 @@ from server import embedded
 # How long an example takes on a busy machine is no promise of ours.
 hypothesis.settings.register_profile("gazecrop", deadline=None)
 hypothesis.settings.load_profile("gazecrop")
+
+LOGS: list[Path] = []  # of the servers that were started
+LOG_LINES, REASON_LINES = 20, 6
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for log in LOGS:
+            if log.stat().st_mtime >= call.start:
+                end = log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+                report.sections.append((f"end of the server's log {log}", "\n".join(end)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    failed = [*terminalreporter.getreports("error"), *terminalreporter.getreports("failed")]
+    if failed:
+        terminalreporter.section("what failed, and why")
+    for report in failed:
+        terminalreporter.write_line(report.nodeid, red=True)
+        crash = getattr(report.longrepr, "reprcrash", None)
+        place = f"{crash.path}:{crash.lineno}: {crash.message}" if crash else report.longreprtext
+        for line in place.splitlines()[:REASON_LINES]:
+            terminalreporter.write_line(f"    {line}")
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **options: Any) -> Iterator[embedded.Address]:
+    """An embedded Triton on free ports, its log in `folder`; options as those of `embedded.run`."""
+    address, log = free_address(), folder / "triton.log"
+    LOGS.append(log)
+    with log.open("w") as file, embedded.run(address, log=file, **options):
+        yield address
 
 
 def encode(
@@ -53,9 +96,7 @@ def coffee() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Address]:
     """Where an embedded Triton answers."""
-    address = free_address()
-    log = tmp_path_factory.mktemp("triton") / "log"
-    with log.open("w") as file, embedded.run(address, log=file):
+    with serving(tmp_path_factory.mktemp("triton")) as address:
         yield address
 
 

@@ -11,8 +11,7 @@ import promql_parser
 import pytest
 import yaml
 
-from server import embedded
-from tests.conftest import free_address
+from tests.conftest import serving
 from tests.deploy.kustomize import load, render, the
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -48,9 +47,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory, astronaut_file: bytes) -> 
     deployment = the(render(KUBERNETES / "overlays" / "cpu"), "Deployment")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     options = tuple(arg for arg in container["args"] if arg.startswith("--"))
-    address = free_address()
-    log = tmp_path_factory.mktemp("triton") / "log"
-    with log.open("w") as file, embedded.run(address, log=file, options=options):
+    with serving(tmp_path_factory.mktemp("triton"), options=options) as address:
         with gazecrop.Client(f"{address.host}:{address.grpc}", timeout=20) as client:
             client.predict(astronaut_file)
         url = f"http://{address.host}:{address.metrics}/metrics"

@@ -35,7 +35,6 @@ def test_convolutions_up_to_the_scores_are_in_float16(
     convolutions = [node for node in halved.graph.node if node.op_type == "Conv"]
     in_full = [node for node in convolutions if types[node.output[0]] != TensorProto.FLOAT16]
     assert [node.input[1] for node in in_full] == [fp16.SCORE]
-    assert len(convolutions) == 43
 
 
 @pytest.mark.parametrize("kind", ["Softmax", "LogSoftmax", "Exp", "MatMul", "Pow"])

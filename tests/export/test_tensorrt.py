@@ -19,7 +19,7 @@ import onnx
 import pytest
 
 from export.fp16 import to_fp16
-from export.parity import MODEL, densities, largest_move, sample_batch
+from export.parity import MODEL, canvas_of, densities, largest_move, sample_batch
 from export.tensorrt import __main__ as command
 from export.tensorrt import machine
 from export.tensorrt.machine import EngineError, Gpu
@@ -40,6 +40,7 @@ INFO = PlanInfo(
     model_sha256="",
 )
 ROOT = Path(__file__).parents[2]
+CANVAS = canvas_of(onnx.load(MODEL))
 INT8 = MODEL.with_name("model.int8.onnx")
 A10 = Gpu("NVIDIA A10", "8.6")
 
@@ -110,7 +111,7 @@ def test_an_engine_is_built_proven_written_and_timed(
         "model.plan.json",
     ]
     expected = onnx.load(MODEL)
-    batch = sample_batch(256)
+    batch = sample_batch(CANVAS)
     in_precision = to_fp16(expected) if precision == "fp16" else expected
     reference = densities(in_precision.SerializeToString(), *batch)
     assert largest_move(densities(plan, *batch), reference) < 1e-3
@@ -135,7 +136,7 @@ def test_the_network_is_strongly_typed_and_its_batch_dynamic(trt: TensorRT, run:
     run()
     assert trt.network_flags == 1 << trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED
     assert trt.profile == {
-        "PIXELS": [(size, 256, 256, 3) for size in (1, 16, 64)],
+        "PIXELS": [(size, CANVAS, CANVAS, 3) for size in (1, 16, 64)],
         "EXTENT": [(size, 2) for size in (1, 16, 64)],
     }
     assert trt.config.flags == []

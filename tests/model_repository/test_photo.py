@@ -4,16 +4,18 @@ import types
 import zlib
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from export.parity import MODEL, canvas_of
 from tests.conftest import encode
 from training.data import framing
 
-CANVAS = 256
+CANVAS = canvas_of(onnx.load(MODEL))
 Pixels = NDArray[np.uint8]
 
 

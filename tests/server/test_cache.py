@@ -6,18 +6,15 @@ import gazecrop
 import numpy as np
 import pytest
 
-from server import embedded
-from tests.conftest import free_address
+from tests.conftest import serving
 
 PHOTO = Path(__file__).parents[2] / "docs" / "photo.jpg"
 
 
 def test_repeated_uploads_come_from_the_cache_when_asked_for(tmp_path: Path) -> None:
-    address, options = free_address(), ("--cache-config=local,size=1048576",)
     upload = PHOTO.read_bytes()
     with (
-        (tmp_path / "log").open("w") as log,
-        embedded.run(address, log=log, options=options),
+        serving(tmp_path, options=("--cache-config=local,size=1048576",)) as address,
         gazecrop.Client(f"{address.host}:{address.grpc}", timeout=20) as client,
     ):
         first, second, other = map(client.predict, (upload, upload, upload + b"\0"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server import embedded
-from tests.conftest import free_address
+from tests.conftest import free_address, serving
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,13 +59,12 @@ def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> 
     assert not [member for member in members if Path(f"/proc/{member}").exists()]
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_a_taken_port_is_named() -> None:
     address = free_address()
     with (
         socket.create_server(("127.0.0.1", address.grpc)),
         pytest.raises(embedded.ServerError, match=rf"127\.0\.0\.1:{address.grpc}.*GRPC_PORT"),
-        (tmp_path / "log").open("w") as log,
-        embedded.run(address, log=log),
+        embedded.run(address),
     ):
         pass
 
@@ -99,13 +98,12 @@ def test_a_model_that_does_not_load_stops_the_start(tmp_path: Path) -> None:
     (model / "config.pbtxt").write_text('backend: "onnxruntime" max_batch_size: 1')
     started = time.monotonic()
     with (
-        (tmp_path / "log").open("w") as log,
         pytest.raises(embedded.ServerError, match="before it was ready"),
-        embedded.run(free_address(), model.parent, log=log),
+        serving(tmp_path, model_repository=model.parent),
     ):
         pass
     assert time.monotonic() - started < 20
-    assert "model.onnx" in (tmp_path / "log").read_text()
+    assert "model.onnx" in (tmp_path / "triton.log").read_text()
 
 
 def test_serves_while_a_command_runs_and_passes_its_status_on() -> None:

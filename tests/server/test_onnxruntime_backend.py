@@ -4,14 +4,18 @@ import shutil
 from collections.abc import Iterator
 
 import numpy as np
+import onnx
 import pytest
 import tritonclient.grpc as triton
 
-from export.parity import sample_batch
-from server import embedded
-from tests.conftest import free_address
+from export.parity import MODEL, canvas_of, sample_batch
+from tests.conftest import serving
 
-STUDENT = embedded.MODEL_REPOSITORY / "student" / "1" / "model.onnx"
+TRITON_TYPES = {
+    onnx.TensorProto.UINT8: "UINT8",
+    onnx.TensorProto.INT32: "INT32",
+    onnx.TensorProto.FLOAT: "FP32",
+}
 CONFIGS = {
     "openvino": """
         optimization {
@@ -35,17 +39,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton.Inferenc
     for name, settings in CONFIGS.items():
         version = folder / "models" / name / "1"
         version.mkdir(parents=True)
-        shutil.copy(STUDENT, version)
+        shutil.copy(MODEL, version)
         version.with_name("config.pbtxt").write_text(
             f'backend: "onnxruntime" max_batch_size: 8 {settings}'
         )
-    address = free_address()
-    with (folder / "log").open("w") as log, embedded.run(address, folder / "models", log=log):
+    with serving(folder, model_repository=folder / "models") as address:
         yield triton.InferenceServerClient(f"127.0.0.1:{address.grpc}")
 
 
 def test_engines_and_settings_agree(server: triton.InferenceServerClient) -> None:
-    pixels, extent = sample_batch(256)
+    pixels, extent = sample_batch(canvas_of(onnx.load(MODEL)))
     inputs = [
         triton.InferInput("PIXELS", list(pixels.shape), "UINT8"),
         triton.InferInput("EXTENT", list(extent.shape), "INT32"),
@@ -62,8 +65,11 @@ def test_inputs_and_outputs_are_completed_from_the_graph(
 ) -> None:
     metadata = server.get_model_metadata("plain")
     described = {t.name: (t.datatype, list(t.shape)) for t in (*metadata.inputs, *metadata.outputs)}
+    graph = onnx.load(MODEL).graph
     assert described == {
-        "PIXELS": ("UINT8", [-1, 256, 256, 3]),
-        "EXTENT": ("INT32", [-1, 2]),
-        "DENSITY": ("FP32", [-1, 32, 32]),
+        value.name: (
+            TRITON_TYPES[value.type.tensor_type.elem_type],
+            [-1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])],
+        )
+        for value in (*graph.input, *graph.output)
     }

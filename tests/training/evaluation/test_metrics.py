@@ -1,12 +1,12 @@
 """Each metric against pysaliency, the field's reference implementation, on the same maps."""
 
-import sys
 from collections.abc import Callable
-from unittest.mock import MagicMock
 
 import numpy as np
+import pysaliency
 import pytest
 from numpy.typing import NDArray
+from pysaliency.metrics import MIT_KLDiv
 
 from training.evaluation.metrics import (
     BLUR,
@@ -22,12 +22,6 @@ from training.evaluation.metrics import (
     shuffled_auc,
     sim,
 )
-
-with pytest.MonkeyPatch.context() as patch:
-    # It finds its Matlab scripts, unused here, by this module, which newer setuptools lack.
-    patch.setitem(sys.modules, "pkg_resources", MagicMock())
-    import pysaliency
-    from pysaliency.metrics import MIT_KLDiv
 
 SIZES = [(64, 48), (40, 60), (90, 30)]  # width, height
 
