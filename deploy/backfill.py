@@ -37,15 +37,16 @@ import pyarrow.parquet
 import ray
 import ray.data
 from gazecrop import (
+    PHOTO_SUFFIXES,
     Client,
     Crop,
     DeadlineExceeded,
     GazecropError,
     ServerFailed,
     ServerUnreachable,
+    encode,
+    parse_ratio,
 )
-from gazecrop._files import SUFFIXES, encode, suffix
-from gazecrop._geometry import parse_ratio
 from PIL import Image
 from pyarrow import fs
 
@@ -203,9 +204,8 @@ def _cut(photo: bytes, crops: dict[str, Crop]) -> dict[str, bytes]:
     pictures = {}
     with Image.open(io.BytesIO(photo)) as image:
         for ratio, crop in crops.items():
-            picture, file = crop.apply(image), io.BytesIO()
-            encode(picture, file)
-            pictures[ratio.replace(":", "x") + suffix(picture)] = file.getvalue()
+            data, suffix = encode(crop.apply(image))
+            pictures[ratio.replace(":", "x") + suffix] = data
     return pictures
 
 
@@ -267,9 +267,9 @@ def find_photos(folder: Folder) -> list[str]:
     except UnicodeDecodeError as error:  # pyarrow has no way to name such a file
         raise Stop(f"not UTF-8, rename it: {error.object!r}") from error
     paths = [info.path[len(root) + 1 :] for info in infos if info.type != fs.FileType.Directory]
-    photos = sorted(path for path in paths if Path(path).suffix.lower() in SUFFIXES)
+    photos = sorted(path for path in paths if Path(path).suffix.lower() in PHOTO_SUFFIXES)
     if not photos:
-        raise Stop(f"{folder.uri} holds no photo ({', '.join(sorted(SUFFIXES))})")
+        raise Stop(f"{folder.uri} holds no photo ({', '.join(sorted(PHOTO_SUFFIXES))})")
     return photos
 
 

@@ -20,13 +20,15 @@ from gazecrop._errors import (
     ServerFailed,
     ServerUnreachable,
 )
-from gazecrop._geometry import Rect
+from gazecrop._files import PHOTO_SUFFIXES, encode
+from gazecrop._geometry import Rect, parse_ratio
 from gazecrop._overlay import overlay
 from gazecrop._saliency import CropOptions, Saliency
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "PHOTO_SUFFIXES",
     "TLS",
     "AsyncClient",
     "Client",
@@ -44,5 +46,7 @@ __all__ = [
     "ServerUnreachable",
     "Status",
     "__version__",
+    "encode",
     "overlay",
+    "parse_ratio",
 ]

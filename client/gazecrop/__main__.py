@@ -156,7 +156,7 @@ class Job:
             pictures[name.replace(":", "x")] = cut(photo, self.shapes[name])
         if self.args.out == STANDARD:
             (picture,) = pictures.values()
-            encode(picture, sys.stdout.buffer)
+            sys.stdout.buffer.write(encode(picture)[0])
             return []
         if self.args.overlay:
             pictures["overlay"] = overlay(photo, saliency, crops)

@@ -1,17 +1,17 @@
-"""Files of the command line: photos to read, crops to write."""
+"""Files: photos to find, crops to encode and to write."""
 
+import io
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from PIL import Image
 
 from gazecrop._errors import InvalidArgument
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 MAGIC = re.compile(r"[*?[]")  # of glob patterns
 STANDARD = "-"  # input or output, where a file's name is expected
 JPEG_QUALITY = 92
@@ -52,7 +52,8 @@ def save(picture: Image.Image, target: Path, sources: set[Path]) -> Path:
     Raises:
         InvalidArgument: that would overwrite one of the photos, or cannot be written.
     """
-    target = target.with_name(target.name + suffix(picture))
+    data, suffix = encode(picture)
+    target = target.with_name(target.name + suffix)
     if target.resolve() in sources:
         raise InvalidArgument(
             f"{target} is one of the photos itself; choose another folder with --out"
@@ -61,8 +62,7 @@ def save(picture: Image.Image, target: Path, sources: set[Path]) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with partial.open("wb") as file:
-                encode(picture, file)
+            partial.write_bytes(data)
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
@@ -71,17 +71,15 @@ def save(picture: Image.Image, target: Path, sources: set[Path]) -> Path:
     return target
 
 
-def encode(picture: Image.Image, file: IO[bytes]) -> None:
-    """Write a picture into an open file."""
-    if suffix(picture) == ".png":
+def encode(picture: Image.Image) -> tuple[bytes, str]:
+    """The file of a picture, and its suffix: a JPEG, or with transparency a PNG."""
+    file = io.BytesIO()
+    if picture.has_transparency_data:
         picture.save(file, "PNG")
-        return
+        return file.getvalue(), ".png"
     icc_profile = picture.info.get("icc_profile") if picture.mode == "RGB" else None
     picture.convert("RGB").save(file, "JPEG", quality=JPEG_QUALITY, icc_profile=icc_profile)
-
-
-def suffix(picture: Image.Image) -> str:
-    return ".png" if picture.has_transparency_data else ".jpg"
+    return file.getvalue(), ".jpg"
 
 
 def _expanded(argument: str) -> list[Source]:
@@ -97,8 +95,8 @@ def _expanded(argument: str) -> list[Source]:
 
 
 def _below(root: Path, pattern: str, argument: str) -> list[Source]:
-    found = sorted(path for path in root.glob(pattern) if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in root.glob(pattern) if path.suffix.lower() in PHOTO_SUFFIXES)
     photos = [path for path in found if path.is_file()]
     if not photos:
-        raise InvalidArgument(f"{argument} holds no photo ({', '.join(sorted(SUFFIXES))})")
+        raise InvalidArgument(f"{argument} holds no photo ({', '.join(sorted(PHOTO_SUFFIXES))})")
     return [Source(path, path.relative_to(root).with_suffix("")) for path in photos]

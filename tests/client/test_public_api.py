@@ -35,7 +35,7 @@ def test_the_types_of_every_public_function_resolve(function: Callable[..., Any]
 @pytest.mark.parametrize("name", [*gazecrop.__all__, *FUNCTIONS])
 def test_everything_public_is_documented_and_names_nothing_private(name: str) -> None:
     thing = FUNCTIONS.get(name) or getattr(gazecrop, name)
-    if isinstance(thing, str):
+    if not callable(thing):
         return
     documentation = inspect.getdoc(thing)
     assert documentation

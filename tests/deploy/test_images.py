@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import venv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import gazecrop
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from server import embedded
 from tests.conftest import free_address
@@ -26,6 +28,7 @@ else:
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILES = ("Dockerfile", "cpu.Dockerfile")
 
 
@@ -76,11 +79,30 @@ def test_the_plan_is_sent_to_the_builder_of_the_gpu_image_alone() -> None:
 
 
 def test_pins_are_the_packages_own_and_within_their_ranges() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = project["dependencies"] + project["optional-dependencies"]["server"]
-    ranges = {requirement.name: requirement for requirement in map(Requirement, declared)}
+    declared = PROJECT["dependencies"] + extra("server")
+    ranges: dict[str, SpecifierSet] = {}
+    for requirement in map(Requirement, declared):
+        ranges.setdefault(requirement.name, SpecifierSet())
+        ranges[requirement.name] &= requirement.specifier
     for name, version in pins().items():
-        assert ranges[name].specifier.contains(version), name
+        assert ranges[name].contains(version), name
+
+
+def test_no_version_is_declared_twice_in_the_extras() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    names = Counter(Requirement(each).name for declared in extras for each in declared)
+    del names["gazecrop"]
+    assert [name for name, times in names.items() if times > 1] == []
+
+
+def extra(name: str) -> list[str]:
+    """Its packages, and those of the extras that it takes in."""
+    packages = []
+    for declared in PROJECT["optional-dependencies"][name]:
+        requirement = Requirement(declared)
+        inner = [extra(each) for each in requirement.extras if requirement.name == "gazecrop"]
+        packages += [each for found in inner for each in found] or [declared]
+    return packages
 
 
 def test_all_that_the_preprocessing_imports_is_pinned_in_the_gpu_image() -> None:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import gazecrop
 import kubernetes_validate
 import pytest
 import yaml
@@ -227,7 +228,7 @@ def test_kserve_runs_the_same_container() -> None:
 
 
 def test_images_have_the_version_of_the_package(container: Object, overlay: str) -> None:
-    version = (ROOT / "pyproject.toml").read_text().split('version = "')[1].split('"')[0]
+    version = gazecrop.__version__
     assert container["image"].endswith(f":{version}-{overlay}")
     plan = load(KUBERNETES / "plan" / "pod.yaml")["spec"]["containers"][0]["image"]
     assert plan.endswith(f":{version}-export")
