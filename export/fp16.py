@@ -1,24 +1,21 @@
-"""Halve the exported student's precision where that costs nothing, and prove it.
+"""The exported student in float16, as TensorRT builds it.
 
     python -m export.fp16 --out FILE [--model FILE]
 
-The types are in the graph, which is how TensorRT reads them from version 11 on. The
-convolutions, nearly all of the cost, become float16. What turns scores into a density stays
-float32: a Gaussian whose cells beside the photo weigh exp(−10,000), the softmax, and
-densities too small for float16. Inputs and output keep their types.
+All layers up to the last convolutions become float16. Those, which score each cell, and what
+turns scores into a density stay float32: a Gaussian whose cells beside the photo weigh
+exp(−10,000), the softmax, and densities too small for float16. Inputs and output keep their types.
 """
 
 import argparse
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnxruntime.transformers.onnx_model import OnnxModel
 
+from export.files import write_whole
 from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
 
-SCORE = "readout.score.weight"  # of the last convolution: it and all after it stay float32
-HALF, FULL = ".fp16", ".fp32"  # suffixes of constants and tensors in another type than before
 TOLERANCE = 0.01  # of a photo's density may lie elsewhere than in float32
 
 
@@ -28,7 +25,7 @@ def convert(model: Path, out: Path) -> float:
     Nothing is written unless that share is within `TOLERANCE` on every sample photo.
 
     Raises:
-        ExportError: it is not, or the graph has no weights `SCORE`.
+        ExportError: it is not.
     """
     original = onnx.load(model)
     halved = to_fp16(original).SerializeToString()
@@ -39,74 +36,43 @@ def convert(model: Path, out: Path) -> float:
             f"in float16 {moved:.2%} of a photo's density moves; {TOLERANCE:.2%} is allowed. "
             f"{out} was left as it was."
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_suffix(".partial")
-    partial.write_bytes(halved)
-    partial.replace(out)
+    write_whole(out, halved)
     return moved
 
 
 def to_fp16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with its convolutions in float16.
-
-    Raises:
-        ExportError: the graph has no weights `SCORE`.
-    """
-    constants = {constant.name: constant for constant in model.graph.initializer}
-    if SCORE not in constants:
-        raise ExportError(f"the graph has no weights {SCORE}: is it this student's?")
-    nodes = _retyped(model.graph, constants)
-    used = {name for node in nodes for name in node.input}
-    halved = onnx.ModelProto()
-    halved.CopyFrom(model)
-    for field in ("node", "initializer", "value_info"):
-        halved.graph.ClearField(field)
-    halved.graph.node.extend(nodes)
-    for name, constant in constants.items():
-        if name in used:
-            halved.graph.initializer.append(constant)
-        if name + HALF in used:
-            values = numpy_helper.to_array(constant).astype(np.float16)
-            halved.graph.initializer.append(numpy_helper.from_array(values, name + HALF))
-    onnx.checker.check_model(halved, full_check=True)
-    return halved
+    """The same graph, in float16 up to its last convolutions."""
+    halved = OnnxModel(onnx.ModelProto.FromString(model.SerializeToString()))
+    del halved.model.graph.value_info[:]  # types of constants, too, that would be cast
+    halved.convert_float_to_float16(
+        use_symbolic_shape_infer=False,
+        keep_io_types=True,
+        op_block_list=[],
+        node_block_list=_scoring(model.graph),
+    )
+    halved.topological_sort()
+    del halved.model.graph.value_info[:]  # as they were before casts went
+    onnx.checker.check_model(halved.model, full_check=True)
+    return halved.model
 
 
-def _retyped(graph: onnx.GraphProto, constants: dict[str, TensorProto]) -> list[NodeProto]:
-    """Copies of the nodes, in float16 up to the scores; casts lead to the rest."""
-    floats = {name for name, value in constants.items() if value.data_type == TensorProto.FLOAT}
-    finalized = _finalized(graph)
-    halved = {name for node in graph.node for name in node.output} - finalized
-    nodes: list[NodeProto] = []
-    cast: set[str] = set()
-    for original in graph.node:
-        node = NodeProto()
-        node.CopyFrom(original)
-        if node.output[0] in finalized:
-            for name in (halved & set(node.input)) - cast:
-                nodes.append(helper.make_node("Cast", [name], [name + FULL], to=TensorProto.FLOAT))
-                cast.add(name)
-            _rename_inputs(node, halved, FULL)
-        else:
-            _rename_inputs(node, floats, HALF)
-            for attribute in node.attribute:
-                if (node.op_type, attribute.name, attribute.i) == ("Cast", "to", TensorProto.FLOAT):
-                    attribute.i = TensorProto.FLOAT16
-        nodes.append(node)
-    return nodes
-
-
-def _finalized(graph: onnx.GraphProto) -> set[str]:
-    """Tensors that are computed from the scores or from the extent."""
-    names = {SCORE, "EXTENT"}
+def _scoring(graph: onnx.GraphProto) -> list[str]:
+    """Names of the last convolutions, of all that follows them, and of what reads the extent."""
+    leading: set[str] = set()  # tensors that lead to a convolution
+    last: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        leads = bool(leading & set(node.output))
+        if node.op_type == "Conv" and not leads:
+            last.append(node)
+        if node.op_type == "Conv" or leads:
+            leading |= set(node.input)
+    scores = {"EXTENT"}.union(*(node.output for node in last))
+    names = [node.name for node in last]
     for node in graph.node:
-        if names & set(node.input):
-            names |= set(node.output)
+        if scores & set(node.input):
+            scores |= set(node.output)
+            names.append(node.name)
     return names
-
-
-def _rename_inputs(node: NodeProto, names: set[str], suffix: str) -> None:
-    node.input[:] = [name + suffix if name in names else name for name in node.input]
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from export.files import write_whole
 from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
 from training.data.framing import frame
 
@@ -58,13 +59,13 @@ def quantise(model: Path, out: Path) -> float:
     Raises:
         ExportError: it is not.
     """
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        prepared, partial = Path(folder) / "prepared.onnx", Path(folder) / out.name
+    canvas = canvas_of(onnx.load(model))
+    with tempfile.TemporaryDirectory() as folder:
+        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
-        canvas = canvas_of(onnx.load(model))
         quantize_static(
             prepared,
-            partial,
+            quantised,
             Calibration(canvas),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
@@ -80,15 +81,15 @@ def quantise(model: Path, out: Path) -> float:
                 "OpTypesToExcludeOutputQuantization": ["Conv"],
             },
         )
-        onnx.save(clipped_by_rounding(onnx.load(partial)), partial)
-        batch = sample_batch(canvas)
-        moved = largest_move(densities(model, *batch), densities(partial, *batch))
-        if not moved <= TOLERANCE:
-            raise ExportError(
-                f"in 8 bits {moved:.0%} of a photo's density moves; {TOLERANCE:.0%} is allowed. "
-                f"{out} was left as it was."
-            )
-        partial.replace(out)
+        graph = clipped_by_rounding(onnx.load(quantised)).SerializeToString()
+    batch = sample_batch(canvas)
+    moved = largest_move(densities(model, *batch), densities(graph, *batch))
+    if not moved <= TOLERANCE:
+        raise ExportError(
+            f"in 8 bits {moved:.0%} of a photo's density moves; {TOLERANCE:.0%} is allowed. "
+            f"{out} was left as it was."
+        )
+    write_whole(out, graph)
     return moved
 
 

@@ -10,7 +10,6 @@ scaling, softmax and all else is inside it, so any runtime gives densities:
 
 import argparse
 import copy
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import onnx
 import torch
 from torch import nn
 
+from export.files import write_whole
 from export.parity import MODEL, ExportError, densities, sample_batch
 from training.evaluation.evaluate import CHECKPOINT
 from training.networks import student
@@ -39,17 +39,14 @@ def export(checkpoint: Path, out: Path) -> float:
         ExportError: the deviation is beyond `TOLERANCE`.
     """
     network = student.load(checkpoint)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        partial = Path(folder) / out.name
-        onnx.save(to_onnx(network), partial)
-        deviation = largest_deviation(network, partial)
-        if not deviation <= TOLERANCE:
-            raise ExportError(
-                f"the graph deviates from {checkpoint} by {deviation:.2g} of an even spread; "
-                f"{TOLERANCE:.2g} is allowed. {out} was left as it was."
-            )
-        partial.replace(out)
+    graph = to_onnx(network).SerializeToString()
+    deviation = largest_deviation(network, graph)
+    if not deviation <= TOLERANCE:
+        raise ExportError(
+            f"the graph deviates from {checkpoint} by {deviation:.2g} of an even spread; "
+            f"{TOLERANCE:.2g} is allowed. {out} was left as it was."
+        )
+    write_whole(out, graph)
     return deviation
 
 
@@ -115,7 +112,7 @@ def _forget_origin(model: onnx.ModelProto) -> None:
         part.ClearField("doc_string")
 
 
-def largest_deviation(network: student.Student, model: Path) -> float:
+def largest_deviation(network: student.Student, model: Path | bytes) -> float:
     """Of the graph from the network on real photos, relative to the density of an even spread."""
     pixels, extent = sample_batch(network.sizes.canvas)
     exported = densities(model, pixels, extent)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from export.tensorrt.machine import EngineError, gpus, load_tensorrt, served_version
-from export.tensorrt.plan import MAX_BATCH, PLAN, PlanInfo, misfits, outdated
+from export.tensorrt.plan import PLAN, PlanInfo, misfits, outdated
 
 
 def main() -> None:
@@ -13,28 +13,19 @@ def main() -> None:
         prog="python -m export.tensorrt", description="the exported student as a TensorRT engine"
     )
     parser.add_argument("--check", action="store_true", help="only say whether --out fits here")
-    parser.add_argument("--out", type=Path, default=PLAN, metavar="FILE", help="the plan")
     parser.add_argument(
-        "--model", type=Path, metavar="FILE", help="in float32; default: model.onnx beside the plan"
+        "--out", type=Path, default=PLAN, metavar="FILE", help="the plan, beside model.onnx"
     )
     parser.add_argument("--precision", choices=("fp16", "int8", "fp32"), default="fp16")
-    parser.add_argument("--max-batch", type=int, default=MAX_BATCH, metavar="N")
-    parser.add_argument("--optimal-batch", type=int, metavar="N", help="default: 16")
-    parser.add_argument("--timing-cache", type=Path, metavar="FILE", help="to reuse and extend")
-    parser.add_argument("--workspace", type=int, metavar="MIB", help="default: all of the GPU's")
-    parser.add_argument(
-        "--version-compatible", action="store_true", help="for later versions of TensorRT, too"
-    )
     parser.add_argument(
         "--hardware-compatible", action="store_true", help="for all GPUs from Ampere on; slower"
     )
     args = parser.parse_args()
-    args.model = args.model or args.out.with_name("model.onnx")
-    args.optimal_batch = args.optimal_batch or min(16, args.max_batch)
-    if not 1 <= args.optimal_batch <= args.max_batch:
-        parser.error(f"--optimal-batch is not between 1 and {args.max_batch}, --max-batch")
     try:
-        check(args.out) if args.check else export(args)
+        if args.check:
+            check(args.out)
+        else:
+            export(args.out, args.precision, args.hardware_compatible)
     except EngineError as error:
         sys.exit(f"error: {error}")
     except ModuleNotFoundError as error:
@@ -54,20 +45,19 @@ def check(plan: Path) -> None:
     print(f"{plan} fits TensorRT {served} on {names}: {info.precision}, to {info.max_batch} photos")
 
 
-def export(args: argparse.Namespace) -> None:
+def export(plan: Path, precision: str, hardware_compatible: bool) -> None:
     """
     Raises:
         EngineError: something is missing here, or TensorRT fails; the message says what.
     """
-    source = _source(args.model, args.precision)
+    reference = plan.with_name("model.onnx")
+    source = _source(reference, precision)
     gpu = gpus()[0]
     load_tensorrt()
 
-    from export.tensorrt.build import Options  # only now: they need all of that
-    from export.tensorrt.make import make
+    from export.tensorrt.make import make  # only now: it needs all of that
 
-    options = Options(**{name: getattr(args, name) for name in Options.__dataclass_fields__})
-    make(source, args.model, args.out, gpu, options)
+    make(source, reference, plan, gpu, precision, hardware_compatible)
 
 
 def _source(model: Path, precision: str) -> Path:

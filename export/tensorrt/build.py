@@ -8,8 +8,6 @@ are no precision flags here and no calibration.
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import SupportsInt, TypeVar
 
 import onnx
@@ -17,26 +15,17 @@ import tensorrt as trt
 from rich.progress import Progress, TaskID
 
 from export.tensorrt.machine import EngineError
-from export.tensorrt.plan import write_whole
+from export.tensorrt.plan import MAX_BATCH, OPTIMAL_BATCH
 
 Started = TypeVar("Started")
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to build; `workspace` in MiB, None for all of the GPU's memory."""
+def build(model: onnx.ModelProto, hardware_compatible: bool = False) -> bytes:
+    """The serialised engine of a graph whose first dimension is the batch, up to `MAX_BATCH`.
 
-    precision: str
-    optimal_batch: int
-    max_batch: int
-    timing_cache: Path | None = None
-    workspace: int | None = None
-    version_compatible: bool = False
-    hardware_compatible: bool = False
-
-
-def build(model: onnx.ModelProto, options: Options) -> bytes:
-    """The serialised engine of a graph whose first dimension is the batch.
+    Args:
+        model: inputs PIXELS and EXTENT.
+        hardware_compatible: for all GPUs from Ampere on, not this one's kind alone.
 
     Raises:
         EngineError: TensorRT cannot read the graph or build an engine; with all that it said.
@@ -47,9 +36,11 @@ def build(model: onnx.ModelProto, options: Options) -> bytes:
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(model, network, log)
     config = builder.create_builder_config()
-    _configure(config, options)
-    config.add_optimization_profile(_profile(builder, network, options))
-    with _timing_cache(config, options.timing_cache), Progress(transient=True) as progress:
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # what `layers` reads
+    if hardware_compatible:
+        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
+    config.add_optimization_profile(_profile(builder, network))
+    with Progress(transient=True) as progress:
         monitor = Monitor(progress)
         config.progress_monitor = monitor
         plan = builder.build_serialized_network(network, config)
@@ -69,43 +60,15 @@ def _parse(model: onnx.ModelProto, network: trt.INetworkDefinition, log: "Log") 
     raise EngineError("TensorRT cannot read the graph:\n  " + "\n  ".join(lines or [log.reasons()]))
 
 
-def _configure(config: trt.IBuilderConfig, options: Options) -> None:
-    if options.workspace is not None:
-        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace * 2**20)
-    if options.version_compatible:
-        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-    if options.hardware_compatible:
-        config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
-
-
-def _profile(
-    builder: trt.Builder, network: trt.INetworkDefinition, options: Options
-) -> trt.IOptimizationProfile:
+def _profile(builder: trt.Builder, network: trt.INetworkDefinition) -> trt.IOptimizationProfile:
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
         shapes = [
-            trt.Dims([batch, *list(tensor.shape)[1:]])
-            for batch in (1, options.optimal_batch, options.max_batch)
+            trt.Dims([batch, *list(tensor.shape)[1:]]) for batch in (1, OPTIMAL_BATCH, MAX_BATCH)
         ]
         profile.set_shape(tensor.name, *shapes)
     return profile
-
-
-@contextmanager
-def _timing_cache(config: trt.IBuilderConfig, file: Path | None) -> Iterator[None]:
-    """Reuse the timings in `file`, which need not exist; after the block it holds all."""
-    if file is None:
-        yield
-        return
-    cache = config.create_timing_cache(file.read_bytes() if file.is_file() else b"")
-    if cache is None or not config.set_timing_cache(cache, ignore_mismatch=False):
-        raise EngineError(
-            f"{file} is no timing cache of this TensorRT on this GPU: name another file, which "
-            "will be made"
-        )
-    yield
-    write_whole(file, bytes(config.get_timing_cache().serialize()))
 
 
 def started(factory: Callable[["Log"], Started], log: "Log") -> Started:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from export.parity import Densities, Extents, Pixels
 from export.tensorrt.build import Log, started
 from export.tensorrt.machine import EngineError
+from export.tensorrt.plan import MAX_BATCH
 
 WARM_UP, RUNS = 20, 200
 
@@ -61,7 +62,7 @@ class Engine:
 
 
 @contextmanager
-def loaded(plan: bytes, max_batch: int) -> Iterator[Engine]:
+def loaded(plan: bytes) -> Iterator[Engine]:
     """The engine of a plan that was built here.
 
     Raises:
@@ -69,7 +70,6 @@ def loaded(plan: bytes, max_batch: int) -> Iterator[Engine]:
     """
     log = Log()
     runtime = started(trt.Runtime, log)
-    runtime.engine_host_code_allowed = True  # version-compatible plans bring their own runtime
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise EngineError(f"TensorRT does not load the plan: {log.reasons()}")
@@ -79,7 +79,7 @@ def loaded(plan: bytes, max_batch: int) -> Iterator[Engine]:
     try:
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
-            cells = max_batch * int(np.prod(list(engine.get_tensor_shape(name))[1:]))
+            cells = MAX_BATCH * int(np.prod(list(engine.get_tensor_shape(name))[1:]))
             size = cells * np.dtype(trt.nptype(engine.get_tensor_dtype(name))).itemsize
             buffers[name] = int(_done(cuda.cudaMalloc(size)))
             context.set_tensor_address(name, buffers[name])

@@ -10,10 +10,11 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from export.files import write_whole
 from export.tensorrt.machine import EngineError, Gpu, release
 
 PLAN = Path(__file__).parents[2] / "model_repository" / "student" / "1" / "model.plan"
-MAX_BATCH = 64  # as in the model's configs/gpu.pbtxt
+OPTIMAL_BATCH, MAX_BATCH = 16, 64  # the latter as in the model's configs/gpu.pbtxt
 OLDEST_COMPATIBLE = 8  # hardware-compatible plans run on compute capability 8.0 (Ampere) and up
 
 
@@ -25,9 +26,7 @@ class PlanInfo:
     gpu: str  # that it was built on
     compute_capability: str
     precision: str
-    optimal_batch: int
     max_batch: int
-    version_compatible: bool
     hardware_compatible: bool
     model_sha256: str  # of the float32 ONNX it comes from
 
@@ -60,14 +59,6 @@ def beside(plan: Path) -> Path:
     return plan.with_name(plan.name + ".json")
 
 
-def write_whole(file: Path, data: bytes) -> None:
-    """Write beside, then rename: an interrupt never leaves half a file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(file)
-
-
 def sha256(model: Path) -> str:
     return hashlib.sha256(model.read_bytes()).hexdigest()
 
@@ -77,10 +68,9 @@ def misfits(info: PlanInfo, served: str | None, gpus: list[Gpu]) -> list[str]:
     found = []
     if served is None:
         found.append("there is no libnvinfer.so here: this is no image of a server with TensorRT")
-    elif not _version_fits(info, served):
+    elif release(info.tensorrt) != served:
         found.append(
-            f"the plan is of TensorRT {info.tensorrt}, the server has {served}: build it here, "
-            "or in an older version with --version-compatible"
+            f"the plan is of TensorRT {info.tensorrt}, the server has {served}: build it here"
         )
     found += [
         f"the plan is for compute capability {info.compute_capability} ({info.gpu}), the GPU "
@@ -90,17 +80,6 @@ def misfits(info: PlanInfo, served: str | None, gpus: list[Gpu]) -> list[str]:
         if not _gpu_fits(info, gpu)
     ]
     return found
-
-
-def _version_fits(info: PlanInfo, served: str) -> bool:
-    built = release(info.tensorrt)
-    if info.version_compatible:  # with later versions, not with earlier ones
-        return _numbers(built) <= _numbers(served)
-    return built == served
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in version.split(".")]
 
 
 def _gpu_fits(info: PlanInfo, gpu: Gpu) -> bool:

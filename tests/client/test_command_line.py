@@ -1,5 +1,6 @@
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -138,8 +139,9 @@ def test_works_in_a_pipeline(grpc: str, photo: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(grpc: str, photo: Path) -> None:
-    command = f"{sys.executable} -m gazecrop predict {photo} --server {grpc} | head -c 1"
-    result = subprocess.run(command, shell=True, capture_output=True, check=True)
+    command = [sys.executable, "-m", "gazecrop", "predict", str(photo), "--server", grpc]
+    pipe = f"{shlex.join(command)} | head -c 1"
+    result = subprocess.run(pipe, shell=True, capture_output=True, check=True)
     assert result.stderr == b""
 
 

@@ -130,14 +130,12 @@ class TensorRT(ModuleType):
         self.config: Any = None
         self.network_flags = 0
         self.profile: dict[str, list[tuple[int, ...]]] = {}
-        self.known_cache = True
 
         trt = self
         self.ILogger = ILogger
         self.IProgressMonitor = type("IProgressMonitor", (), {})
         self.NetworkDefinitionCreationFlag = enum.IntEnum("Flag", {"STRONGLY_TYPED": 1})
-        self.MemoryPoolType = enum.Enum("MemoryPoolType", ["WORKSPACE"])
-        self.BuilderFlag = enum.Enum("BuilderFlag", ["VERSION_COMPATIBLE"])
+        self.ProfilingVerbosity = enum.Enum("ProfilingVerbosity", ["DETAILED"])
         self.HardwareCompatibilityLevel = enum.Enum("Level", ["NONE", "AMPERE_PLUS"])
         for name in ("INetworkDefinition", "IBuilderConfig", "IOptimizationProfile"):
             setattr(self, name, object)
@@ -171,7 +169,7 @@ class Builder:
         return SimpleNamespace(model=None)
 
     def create_builder_config(self) -> Any:
-        self.trt.config = Config(self.trt)
+        self.trt.config = Config()
         return self.trt.config
 
     def create_optimization_profile(self) -> Any:
@@ -189,32 +187,12 @@ class Builder:
 
 
 class Config:
-    def __init__(self, trt: TensorRT) -> None:
-        self.trt = trt
-        self.flags: list[Any] = []
-        self.pools: dict[Any, int] = {}
+    def __init__(self) -> None:
         self.hardware_compatibility_level: Any = None
         self.progress_monitor: Any = None
-        self.cache = b""
-
-    def set_flag(self, flag: Any) -> None:
-        self.flags.append(flag)
-
-    def set_memory_pool_limit(self, pool: Any, size: int) -> None:
-        self.pools[pool] = size
 
     def add_optimization_profile(self, profile: Any) -> int:
         return 0
-
-    def create_timing_cache(self, data: bytes) -> bytes:
-        return data
-
-    def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
-        self.cache = cache
-        return self.trt.known_cache
-
-    def get_timing_cache(self) -> Any:
-        return SimpleNamespace(serialize=lambda: self.cache + b"+timings")
 
 
 class Parser:
