@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from PIL import Image, ImageColor, ImageOps
+from PIL import Image, ImageColor
 
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Rect, Size, parse_size
@@ -96,7 +96,12 @@ class Crop:
         except ValueError as error:
             raise InvalidArgument(str(error)) from error
         image = resizable(self._decoded(photo))
-        return ImageOps.pad(image, canvas, Image.Resampling.LANCZOS, colour)
+        scale = min(canvas[0] / image.width, canvas[1] / image.height)
+        inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        padded = Image.new(image.mode, canvas, colour)
+        start = (canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2
+        padded.paste(image.resize(inner, Image.Resampling.LANCZOS), start)
+        return padded
 
     def _decoded(self, photo: Photo, reduction: float = 1.0) -> Image.Image:
         image, size = decoded(photo, reduction)

@@ -3,7 +3,10 @@
 import contextlib
 import shutil
 import signal
+import socket
+import socketserver
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +30,34 @@ def triton(
         finally:
             process.kill()
             process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def relay(port: int, to: int) -> Iterator[None]:
+    """Connections to a port go on to another, as if its server listened at both."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", to)) as server:
+                back = threading.Thread(target=_copy, args=(server, self.request), daemon=True)
+                back.start()
+                _copy(self.request, server)
+                back.join()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Relay) as listener:
+        listener.daemon_threads = True
+        threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield
+        finally:
+            listener.shutdown()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # one of the two has hung up
+        while data := source.recv(2**16):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def with_queue_of(size: int, folder: Path) -> Path:
