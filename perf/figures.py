@@ -45,8 +45,8 @@ CROPPERS = {  # row of docs/croppers.json → what the documents call it
     "best possible": "best possible",
 }
 CRITERIA = {  # row of docs/criteria.json → what the documents call it
-    "fisher ratio": "Fisher over cost (shipped)",
-    "fisher cost": "Fisher with cost, 0.03 nats a GMAC",
+    "fisher per operation": "Fisher over cost (shipped)",
+    "fisher and cost": "Fisher with cost, 0.03 nats a GMAC",
     "fisher": "Fisher without cost",
     "l1": "L1 of the weights",
     "random": "random",

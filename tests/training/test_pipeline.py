@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.data.test_fixations import write_set
+from tests.training.samples import write_set
+from training import __main__
 from training.data.fixations import read_fixation_set, split
 from training.evaluation.evaluate import mean_nss
 from training.networks import student
 from training.networks.cost import macs
+from training.networks.criteria import CRITERIA
 from training.networks.predictors import FramedNetwork, open_predictor
 from training.stages.ensemble import mixture_weights
 
@@ -33,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def command(data: Path, run: Path, module: str = "training", *more: str) -> list[str]:
+def command(data: Path, run: Path, *more: str, module: str = "training") -> list[str]:
     arguments = ["--data", str(data), "--out", str(run), "--recipe", str(RECIPE), *more]
     return [sys.executable, "-m", module, *arguments]
 
@@ -42,8 +44,12 @@ def command(data: Path, run: Path, module: str = "training", *more: str) -> list
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, which was killed in the middle of three of its stages."""
     run = tmp_path_factory.mktemp("run")
-    for sign in ("teacher-0/log.jsonl", "distilled/log.jsonl", "pruned/latest.safetensors"):
-        process = subprocess.Popen(command(data, run), cwd=ROOT, stderr=subprocess.DEVNULL)
+    for stage, sign in (
+        ("teachers", "teacher-0/log.jsonl"),
+        ("distillation", "distilled/log.jsonl"),
+        ("finetuning", "pruned/latest.safetensors"),
+    ):
+        process = subprocess.Popen(command(data, run, stage), cwd=ROOT, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
         while not (run / sign).exists() and process.poll() is None:
             assert time.monotonic() < deadline
@@ -60,9 +66,40 @@ def test_every_stage_leaves_its_result(run: Path) -> None:
     assert sum(weights) == pytest.approx(1, abs=1e-3)
     targets = np.load(run / "targets.npy")
     assert np.allclose(targets.sum(axis=(1, 2)), 1, atol=1e-4)
-    frontier = [json.loads(line) for line in (run / "pruned/frontier.jsonl").open()]
-    costs = [point["gmac"] for point in frontier]
+    curve = [json.loads(line) for line in (run / "pruned/curve.jsonl").open()]
+    costs = [point["gmac"] for point in curve]
     assert min(costs) <= 0.015 < max(costs)
+
+
+def test_a_stage_that_is_done_changes_nothing(run: Path, data: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    subprocess.run(command(data, run, "pruning", "finetuning"), cwd=ROOT, check=True)
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["polishing"], "no stage is called polishing; there are teachers, ensemble"),
+        (["--member", "none.onnx"], "none.onnx does not exist"),
+        (["--imagenet", "none.safetensors"], "none.safetensors does not exist"),
+        (["--recipe", "none.toml"], "none.toml"),
+    ],
+)
+def test_mistakes_are_named_before_any_work(
+    more: list[str],
+    message: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", command(data, tmp_path / "run", *more)[2:])
+    with pytest.raises(SystemExit) as raised:
+        __main__.main()
+    assert raised.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_final_student_is_small_and_looks_where_people_do(run: Path, data: Path) -> None:
@@ -87,7 +124,7 @@ def test_targets_of_other_photos_are_refused(run: Path, data: Path, tmp_path: Pa
     shutil.copytree(data, other)
     next((other / "photos").iterdir()).unlink()
     done = subprocess.run(
-        command(other, copied, "training.stages.ensemble"),
+        command(other, copied, "ensemble"),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -100,7 +137,7 @@ def test_targets_of_other_photos_are_refused(run: Path, data: Path, tmp_path: Pa
 def test_two_processes_learn_together(data: Path, tmp_path: Path) -> None:
     """As by torchrun on many devices: both ranks hold the same network in the end."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"]
-    arguments = command(data, tmp_path / "run", "training.stages.teachers", "--devices", "2")[1:]
+    arguments = command(data, tmp_path / "run", "teachers", "--devices", "2")[1:]
     subprocess.run([*torchrun, *arguments], cwd=ROOT, check=True, capture_output=True, timeout=120)
     assert (tmp_path / "run" / "teacher-1" / "teacher.safetensors").exists()
     state = torch.load(tmp_path / "run/teacher-0/state.ckpt", weights_only=True)
@@ -118,11 +155,11 @@ def test_the_mixture_prefers_the_better_predictor() -> None:
 
 
 def test_the_criteria_are_compared(run: Path, data: Path) -> None:
-    subprocess.run(command(data, run, "training.experiments.criteria"), cwd=ROOT, check=True)
+    subprocess.run(command(data, run, module="training.experiments.criteria"), cwd=ROOT, check=True)
     results = json.loads((run / "ablation.json").read_text())
-    assert set(results) == {"distilled", "fisher cost", "fisher ratio", "fisher", "l1", "random"}
+    assert set(results) == {"distilled", *CRITERIA}
     assert all(result["gmac"] <= 0.017 for name, result in results.items() if name != "distilled")
-    plot = run / "frontier.png"
+    plot = run / "curve.png"
     drawing = [sys.executable, "-m", "training.experiments.plots", str(run), "--out", str(plot)]
     subprocess.run(drawing, cwd=ROOT, check=True)
     assert plot.stat().st_size > 10_000

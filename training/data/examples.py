@@ -5,7 +5,7 @@ loss is the same cross-entropy for all of them.
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -48,9 +48,10 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
         grid: int,
         augment: bool,
         seed: int = 0,
+        read: Callable[[Path], Pixels] = read_pixels,
     ) -> None:
-        read = {path: read_pixels(path) for path in dict.fromkeys(photos)}
-        self.pixels = [read[path] for path in photos]
+        pixels = {path: read(path) for path in dict.fromkeys(photos)}
+        self.pixels = [pixels[path] for path in photos]
         self.densities = densities
         self.canvas, self.grid = canvas, grid
         self.augment, self.seed = augment, seed

@@ -20,9 +20,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from training.data.fixations import read_pixels
+from training.progress import track
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 FREQUENCIES = 8  # 8 × 8 of them give the hash its 64 bits

@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from rich.progress import track
 
 from training.data.fixations import Photo, read_fixation_set, split
 from training.evaluation.evaluate import model_file, open_models
 from training.evaluation.metrics import fixation_map, nss, on_photo
 from training.evaluation.retention import RATIOS, mass_window
 from training.networks.predictors import Predictor
+from training.progress import track
 
 Pixels: TypeAlias = NDArray[np.uint8]
 

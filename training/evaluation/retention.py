@@ -1,32 +1,27 @@
 """Crop retention: the share of human fixations that a crop keeps.
 
-This is what the product is for. A window is the largest of its ratio in the photo; a rule
-says where it lies:
+This is what the product is for. A window is the largest of its ratio in the photo; the client
+(`gazecrop.Saliency.crop`) places it by one of its methods:
 
-    mass      where the window holds most of the density, times a broad Gaussian around the
-              centre, as the client does it
+    mass      where the window holds most of the density, times a broad Gaussian around the centre
     point     around the densest cell, as Twitter did it in 2018
     centre    in the middle, whatever the photo shows
 
 Sizes are (width, height) in pixels, ratios are width over height.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+import gazecrop
 import numpy as np
 from numpy.typing import NDArray
 
 from training.evaluation.metrics import fixated_pixels, fixation_counts
 
+Window: TypeAlias = gazecrop.Rect
+
 RATIOS = {"16:9": 16 / 9, "1:1": 1.0, "4:5": 4 / 5, "1:2": 1 / 2}
-CENTRE_SIGMA = 0.4  # of a side: the client's
-
-
-class Window(NamedTuple):
-    left: int
-    top: int
-    width: int
-    height: int
+NOTHING = np.ones((1, 1), np.float32)  # the density that says nothing of where to look
 
 
 class Retention(NamedTuple):
@@ -37,63 +32,49 @@ class Retention(NamedTuple):
     best: float  # no window of this size keeps more
 
 
-def largest_size(size: tuple[int, int], ratio: float) -> tuple[int, int]:
-    """The largest (width, height) of this ratio inside a photo, to the nearest pixel."""
-    width, height = size
-    if width > height * ratio:
-        return max(1, round(height * ratio)), height
-    return width, min(height, max(1, round(width / ratio)))
-
-
 def mass_window(density: NDArray[np.float32], size: tuple[int, int], ratio: float) -> Window:
-    """The window that holds the most of a density [h, w] over the photo, times the Gaussian."""
-    down, across = (
-        np.exp(-((((np.arange(cells) + 0.5) / cells - 0.5) / CENTRE_SIGMA) ** 2) / 2)
-        for cells in density.shape
-    )
-    weights = density * np.outer(down, across)
-    return heaviest_window(weights / weights.sum(), size, ratio)
-
-
-def heaviest_window(weights: NDArray[Any], size: tuple[int, int], ratio: float) -> Window:
-    """The window that holds the most of weights [h, w] over the photo; they sum to 1.
-
-    The weight of a cell is spread evenly. Of equally good places, the nearest to the centre.
-    """
-    width, height = largest_size(size, ratio)
-    left = _heaviest_start(weights.sum(axis=0, dtype=float), size[0], width)
-    top = _heaviest_start(weights.sum(axis=1, dtype=float), size[1], height)
-    return Window(left, top, width, height)
-
-
-def _heaviest_start(mass: NDArray[np.float64], side: int, length: int) -> int:
-    """Where along a side of equal cells a window of this length holds most of their mass."""
-    starts = np.arange(side - length + 1)
-    edges = np.linspace(0, side, len(mass) + 1)
-    cumulative = np.concatenate([[0.0], np.cumsum(mass)])
-    inside = np.interp(starts + length, edges, cumulative) - np.interp(starts, edges, cumulative)
-    best = starts[inside >= inside.max() - 1e-9]
-    return int(best[np.argmin(np.abs(best - (side - length) / 2))])
+    """The client's window for a density [h, w] over the photo."""
+    return gazecrop.Saliency(density, size).crop(ratio).rect
 
 
 def point_window(density: NDArray[np.float32], size: tuple[int, int], ratio: float) -> Window:
-    """The window centred on the first densest cell of [h, w], moved into the photo."""
-    row, column = np.unravel_index(int(density.argmax()), density.shape)
-    x, y = (np.array([column, row]) + 0.5) / density.shape[::-1] * size
-    return window_around((x, y), size, ratio)
+    """The window centred on the densest cell of [h, w], moved into the photo."""
+    return gazecrop.Saliency(density, size).crop(ratio, method="point").rect
 
 
 def window_around(point: tuple[float, float], size: tuple[int, int], ratio: float) -> Window:
-    """The window centred on a point (x, y), moved into the photo."""
-    length = np.array(largest_size(size, ratio))
-    left, top = np.clip(np.rint(point - length / 2).astype(int), 0, size - length)
-    return Window(int(left), int(top), int(length[0]), int(length[1]))
+    """The window centred on a point (x, y) of the photo, moved into it."""
+    return gazecrop.Saliency(NOTHING, size).crop(ratio, method="point", focus=point).rect
 
 
 def centre_window(size: tuple[int, int], ratio: float) -> Window:
     """The window in the middle, half a pixel to the left or top where it must be."""
+    return gazecrop.Saliency(NOTHING, size).crop(ratio, method="centre").rect
+
+
+def largest_size(size: tuple[int, int], ratio: float) -> tuple[int, int]:
+    """The largest (width, height) of this ratio inside a photo, to the nearest pixel."""
+    window = centre_window(size, ratio)
+    return window.width, window.height
+
+
+def heaviest_window(weights: NDArray[Any], size: tuple[int, int], ratio: float) -> Window:
+    """The window that holds the most of the pixels' weights [height, width]; they sum to 1.
+
+    Unlike the client's it has no preference for the centre, but among equally good places.
+    """
     width, height = largest_size(size, ratio)
-    return Window((size[0] - width) // 2, (size[1] - height) // 2, width, height)
+    left = _heaviest_start(weights.sum(axis=0, dtype=float), width)
+    top = _heaviest_start(weights.sum(axis=1, dtype=float), height)
+    return Window(left, top, width, height)
+
+
+def _heaviest_start(weights: NDArray[np.float64], length: int) -> int:
+    """Where along a side so many pixels hold the most."""
+    until = np.concatenate([[0.0], np.cumsum(weights)])
+    inside = until[length:] - until[:-length]
+    best = np.flatnonzero(inside >= inside.max() - 1e-9)
+    return int(best[np.argmin(np.abs(best - (len(weights) - length) / 2))])
 
 
 def best_window(fixations: NDArray[np.float32], size: tuple[int, int], ratio: float) -> Window:

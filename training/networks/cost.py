@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from training.networks.student import StudentSizes
 
+GMAC = 1e9  # multiply-accumulates
 GROUP = 8  # hardware likes widths that are multiples of this
 
 

@@ -18,13 +18,12 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import onnxruntime
-import safetensors
 import torch
 from numpy.typing import NDArray
 
 from training.data.examples import resampled
 from training.data.framing import MAX_SQUASH, frame, resize
-from training.networks import student, teacher
+from training.networks import checkpoint, student, teacher
 
 Pixels: TypeAlias = NDArray[np.uint8]
 Density: TypeAlias = NDArray[np.float32]
@@ -57,9 +56,8 @@ def open_predictor(path: Path) -> Predictor:
 
 def open_network(path: Path) -> student.Student | teacher.Teacher:
     """A student or a teacher, whichever the checkpoint holds."""
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-    return teacher.load(path) if "teacher" in metadata else student.load(path)
+    is_teacher = "teacher" in checkpoint.read_metadata(path)
+    return teacher.load(path) if is_teacher else student.load(path)
 
 
 class FramedNetwork:

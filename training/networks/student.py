@@ -22,11 +22,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from training.networks import checkpoint
 
 
 @dataclass(frozen=True)
@@ -210,36 +211,20 @@ def normalised(pixels: Tensor) -> Tensor:
 
 
 def save(student: Student, path: Path, **metadata: str) -> None:
-    """Write a checkpoint that rebuilds itself; `metadata` (figures, say) goes with it.
-
-    It is written beside, then renamed: an interrupt never leaves half a file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.contiguous() for name, tensor in student.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    safetensors.torch.save_file(state, partial, {"sizes": student.sizes.to_json(), **metadata})
-    partial.replace(path)
-
-
-def notes(path: Path) -> dict[str, str]:
-    """What `save` wrote beside the weights.
-
-    Raises:
-        ValueError: the file is not a student's checkpoint.
-    """
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata: dict[str, str] = file.metadata() or {}
-    if "sizes" not in metadata:
-        raise ValueError(f"{path} is not a student's checkpoint: it names no sizes")
-    return metadata
+    """Write a checkpoint that rebuilds itself; `metadata` (figures, say) goes with it."""
+    checkpoint.write(student, path, {"sizes": student.sizes.to_json(), **metadata})
 
 
 def load(path: Path) -> Student:
     """Rebuild the network from its checkpoint, in evaluation mode.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: the file is not a student's checkpoint.
     """
-    student = Student(StudentSizes.from_json(notes(path)["sizes"]))
+    metadata = checkpoint.read_metadata(path)
+    if "sizes" not in metadata:
+        raise ValueError(f"{path} is not a student's checkpoint: it names no sizes")
+    student = Student(StudentSizes.from_json(metadata["sizes"]))
     student.load_state_dict(safetensors.torch.load_file(path))
     return student.eval()

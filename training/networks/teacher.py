@@ -9,12 +9,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from training.networks import checkpoint
 from training.networks.student import (
     BlockSizes,
     Features,
@@ -107,21 +107,17 @@ class Teacher(nn.Module):
 
 def save(teacher: Teacher, path: Path) -> None:
     """Write a checkpoint that rebuilds itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.contiguous() for name, tensor in teacher.state_dict().items()}
-    partial = path.with_suffix(".partial")  # renamed when whole, as the student's is
-    safetensors.torch.save_file(state, partial, {"teacher": json.dumps(asdict(teacher.sizes))})
-    partial.replace(path)
+    checkpoint.write(teacher, path, {"teacher": json.dumps(asdict(teacher.sizes))})
 
 
 def load(path: Path) -> Teacher:
     """Rebuild a teacher from its checkpoint, in evaluation mode.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: the file is not a teacher's checkpoint.
     """
-    with safetensors.safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
+    metadata = checkpoint.read_metadata(path)
     if "teacher" not in metadata:
         raise ValueError(f"{path} is not a teacher's checkpoint: it names no sizes")
     fields = json.loads(metadata["teacher"])

@@ -1,6 +1,4 @@
-"""Distil the teachers into a student: before pruning, and again after it.
-
-    python -m training.stages.distillation --data FOLDER [--imagenet FILE]
+"""Stage 3, distillation: the ensemble's targets, and a student before pruning that learns them.
 
 The loss is the cross-entropy to the ensemble's densities; on photos with fixations the target
 is a mixture of these and the human density, `fixation_share` of it human. The cross-entropy
@@ -10,48 +8,51 @@ section 2.2).
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from training.data.examples import Examples
-from training.data.sources import Sources, mixed
+from training.data.sources import mixed
 from training.networks import student
 from training.stages.ensemble import soft_targets
 from training.stages.fit import Schedule, fit
-from training.stages.recipe import Run, from_command_line
+from training.stages.run import Run
 
 
-def distillation_examples(
-    run: Run, sources: Sources, targets: NDArray[np.float32], seed: int
-) -> Examples:
-    """All training photos with the targets that a student learns from."""
-    recipe, gazed = run.recipe, len(sources.training)
-    human = [
-        mixed(density, target, recipe.fixation_share)
-        for density, target in zip(sources.human, targets[:gazed], strict=True)
-    ]
-    paths, sizes = sources.training_paths, recipe.student
-    return Examples(
-        paths[:gazed] * recipe.gaze_repeats + paths[gazed:],
-        human * recipe.gaze_repeats + list(targets[gazed:]),
-        sizes.canvas,
-        sizes.grid,
-        augment=True,
-        seed=seed,
-    )
-
-
-def distil(run: Run, examples: Examples) -> student.Student:
+def distil(run: Run) -> student.Student:
     """The student before pruning, from ImageNet's weights if the run has them."""
     path = run.folder / "distilled.safetensors"
-    if not path.exists():
+    if not run.has(path.name):
+        examples = distillation_examples(run)
         torch.manual_seed(run.recipe.seed)
         network = student.Student(run.recipe.student)
         if run.imagenet:
             network.features.load_imagenet(run.imagenet)
         learn(run, network, examples, run.recipe.distillation, path)
     return student.load(path)
+
+
+def distillation_examples(
+    run: Run, fixation_share: float | None = None, gaze_repeats: int | None = None
+) -> Examples:
+    """All training photos with the targets that a student learns from; by default the recipe's."""
+    recipe, sources, targets = run.recipe, run.sources, soft_targets(run)
+    share = recipe.fixation_share if fixation_share is None else fixation_share
+    repeats = recipe.gaze_repeats if gaze_repeats is None else gaze_repeats
+    gazed = len(sources.training)
+    human = [
+        mixed(density, target, share)
+        for density, target in zip(sources.human, targets[:gazed], strict=True)
+    ]
+    paths, sizes = sources.training_paths, recipe.student
+    return Examples(
+        paths[:gazed] * repeats + paths[gazed:],
+        human * repeats + list(targets[gazed:]),
+        sizes.canvas,
+        sizes.grid,
+        augment=True,
+        seed=recipe.seed,
+        read=run.decoded,
+    )
 
 
 def learn(
@@ -64,14 +65,3 @@ def learn(
     if run.fabric.is_global_zero:
         student.save(trained, path)
     run.fabric.barrier()
-
-
-def main() -> None:
-    run = from_command_line("distil the teachers into a student")
-    sources = Sources(run.data)
-    targets = soft_targets(run, sources)
-    distil(run, distillation_examples(run, sources, targets, run.recipe.seed))
-
-
-if __name__ == "__main__":
-    main()

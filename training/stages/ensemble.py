@@ -1,6 +1,4 @@
-"""Mix the teachers, and write down what they say of every training photo.
-
-    python -m training.stages.ensemble --data FOLDER [--member FILE …]
+"""Stage 2, the ensemble: mix the teachers, and write down what they say of every training photo.
 
 The members are the run's own teachers and whatever `--member` adds. The weights of the
 mixture maximise the likelihood of the validation photos' fixations, by expectation
@@ -18,12 +16,11 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from rich.progress import track
 
 from training.data.examples import resampled
-from training.data.fixations import read_pixels
 from training.data.framing import frame
-from training.data.sources import WHOLE, Sources, human_densities
+from training.data.sources import WHOLE, human_densities
+from training.files import whole
 from training.networks.predictors import (
     GRID,
     Ensemble,
@@ -33,39 +30,40 @@ from training.networks.predictors import (
     on_grid,
     open_predictor,
 )
-from training.stages.recipe import Run, from_command_line
+from training.progress import track
+from training.stages.run import Run
+from training.stages.teachers import train_teachers
 
 CHUNK = 32  # photos between two saves
 
 
-def soft_targets(run: Run, sources: Sources) -> NDArray[np.float32]:
+def soft_targets(run: Run) -> NDArray[np.float32]:
     """The mixture's density for each of the training photos, [photos, grid, grid]."""
+    members = [*train_teachers(run), *run.members]
     with run.fabric.rank_zero_first():  # the others then find both files written
-        return write_targets(run, sources, mix(run, sources))
+        return write_targets(run, mix(run, members))
 
 
-def mix(run: Run, sources: Sources) -> Path:
-    """Choose the weights and write `ensemble.json`, unless that is done."""
+def mix(run: Run, files: Sequence[Path]) -> Path:
+    """Choose the weights of these networks and write `ensemble.json`, unless that is done."""
     path = run.folder / "ensemble.json"
-    if path.exists():
+    names = [os.path.relpath(file, run.folder) for file in files]
+    if path.exists() and names == [member["file"] for member in json.loads(path.read_text())]:
         return path
-    files = [*sorted(run.folder.glob("teacher-*/teacher.safetensors")), *run.members]
-    if not files:
-        raise ValueError(f"{run.folder} holds no teacher: run training.stages.teachers first")
-    paths = [photo.path for photo in sources.validation]
+    validation = run.sources.validation
+    paths = [photo.path for photo in validation]
     predictions = [
         np.stack(list(densities(open_predictor(file), paths, file.parent.name, run)))
         for file in files
     ]
-    human = np.stack(
-        [resampled(human, WHOLE, GRID) for human in human_densities(sources.validation)]
-    )
+    human = np.stack([resampled(human, WHOLE, GRID) for human in human_densities(validation)])
     weights = mixture_weights(np.stack(predictions), human)
     members = [
-        Member(os.path.relpath(file, run.folder), round(float(weight), 4))
-        for file, weight in zip(files, weights, strict=True)
+        asdict(Member(name, round(float(weight), 4)))
+        for name, weight in zip(names, weights, strict=True)
     ]
-    path.write_text(json.dumps([asdict(member) for member in members], indent=2) + "\n")
+    with whole(path) as file:
+        file.write_text(json.dumps(members, indent=2) + "\n")
     return path
 
 
@@ -88,13 +86,13 @@ def mixture_weights(
     return weights
 
 
-def write_targets(run: Run, sources: Sources, ensemble: Path) -> NDArray[np.float32]:
+def write_targets(run: Run, ensemble: Path) -> NDArray[np.float32]:
     """The ensemble's density for each of the training photos, [photos, grid, grid].
 
     Raises:
         ValueError: the folder holds targets for other photos or of another ensemble.
     """
-    paths = sources.training_paths
+    paths = run.sources.training_paths
     made_of = {
         "ensemble": json.loads(ensemble.read_text()),
         "photos": [f"{path.parent.parent.name}/{path.name}" for path in paths],
@@ -102,13 +100,14 @@ def write_targets(run: Run, sources: Sources, ensemble: Path) -> NDArray[np.floa
     target, record = run.folder / "targets.npy", run.folder / "targets.json"
     if not record.exists():
         open_memmap(target, "w+", np.float32, (len(paths), GRID, GRID)).flush()
-        record.write_text(json.dumps(made_of))
+        with whole(record) as file:
+            file.write_text(json.dumps(made_of))
     elif json.loads(record.read_text()) != made_of:
         raise ValueError(f"{target} was made of other photos or teachers; remove it to go on")
     targets = open_memmap(target, "r+")
     todo = np.flatnonzero(targets.sum(axis=(1, 2)) == 0)  # a density sums to 1, a gap to 0
     mixture = Ensemble.read(ensemble)
-    for start in track(range(0, len(todo), CHUNK), "soft targets", disable=not len(todo)):
+    for start in track(range(0, len(todo), CHUNK), "soft targets"):
         chunk = todo[start : start + CHUNK]
         photos = [paths[index] for index in chunk]
         parts = [
@@ -124,15 +123,18 @@ def write_targets(run: Run, sources: Sources, ensemble: Path) -> NDArray[np.floa
 def densities(
     predictor: Predictor, paths: Sequence[Path], name: str, run: Run
 ) -> Iterator[NDArray[np.float32]]:
-    """A predictor's densities on the common grid; our own networks take photos in batches."""
+    """A predictor's densities on the common grid; our own networks take photos in batches.
+
+    Without a name there is no bar.
+    """
     if not isinstance(predictor, FramedNetwork):
-        for path in track(paths, name, disable=not name):
-            yield on_grid(predictor(read_pixels(path)))
+        for path in track(paths, name):
+            yield on_grid(predictor(run.decoded(path)))
         return
     network = predictor.network.to(run.fabric.device)
     batches = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    for batch in track(batches, name, disable=not name):
-        framed = [frame(read_pixels(path), network.sizes.canvas) for path in batch]
+    for batch in track(batches, name):
+        framed = [frame(run.decoded(path), network.sizes.canvas) for path in batch]
         tensors = [torch.from_numpy(np.stack(part)) for part in zip(*framed, strict=True)]
         with torch.inference_mode(), run.fabric.autocast():
             log_density = network.log_density(*(run.fabric.to_device(part) for part in tensors))
@@ -143,12 +145,3 @@ def _normal(log_density: torch.Tensor) -> NDArray[np.float32]:
     """Densities that sum to 1 to float32's precision whatever the network ran in."""
     flat = torch.softmax(log_density.float().flatten(1), dim=1)
     return np.asarray(flat.unflatten(1, log_density.shape[1:]).cpu().numpy(), np.float32)
-
-
-def main() -> None:
-    run = from_command_line("mix the teachers and write their soft targets")
-    soft_targets(run, Sources(run.data))
-
-
-if __name__ == "__main__":
-    main()

@@ -15,13 +15,13 @@ from typing import Any, TypeAlias, TypeVar
 
 import lightning_fabric
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from training.data.examples import Batches, Examples
+from training.files import whole
 from training.networks import student, teacher
+from training.progress import bar
 
 SAVE_SECONDS = 30
 GPU_WORKERS = 8  # processes that prepare batches; on a CPU the network needs the cores itself
@@ -87,7 +87,8 @@ def _steps(
     network, optimizer = state["network"], state["optimizer"]
     network.train()
     saved = time.monotonic()
-    with _Bar(run.name, schedule.steps, state["step"], fabric) as (progress, task):
+    with bar(disable=not fabric.is_global_zero) as progress:
+        task = progress.add_task(run.name, total=schedule.steps, completed=state["step"], note="")
         for pixels, extent, density in loader:
             step = state["step"]
             for group in optimizer.param_groups:
@@ -98,7 +99,7 @@ def _steps(
             optimizer.step()
             _average(state["averaged"], network.module, schedule.average, step)
             state["step"] = step + 1
-            progress.update(task, advance=1, loss=loss.item())
+            progress.update(task, advance=1, note=f"loss {loss.item():.4f}")
             if step % 50 == 0:
                 _log(run, fabric, step=step, loss=round(loss.item(), 4))
             if time.monotonic() - saved > SAVE_SECONDS or state["step"] == schedule.steps:
@@ -141,10 +142,8 @@ def _average(averaged: nn.Module, network: nn.Module, decay: float, step: int) -
 
 
 def _save(run: Path, state: State, fabric: lightning_fabric.Fabric) -> None:
-    """Write beside, then rename: an interrupt never leaves half a file."""
-    fabric.save(run / "state.partial", state)
-    if fabric.is_global_zero:
-        (run / "state.partial").rename(run / "state.ckpt")
+    with whole(run / "state.ckpt", rename=fabric.is_global_zero) as file:
+        fabric.save(file, state)
 
 
 def _log(run: Path, fabric: lightning_fabric.Fabric, **values: float) -> None:
@@ -152,25 +151,3 @@ def _log(run: Path, fabric: lightning_fabric.Fabric, **values: float) -> None:
         run.mkdir(parents=True, exist_ok=True)
         with (run / "log.jsonl").open("a") as log:
             log.write(json.dumps({"time": round(time.time()), **values}) + "\n")
-
-
-class _Bar:
-    """A bar on the first rank, with the loss."""
-
-    def __init__(self, name: str, steps: int, done: int, fabric: lightning_fabric.Fabric) -> None:
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} loss {task.fields[loss]:.4f}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not fabric.is_global_zero,
-        )
-        self.task = self.bar.add_task(name, total=steps, completed=done, loss=float("nan"))
-
-    def __enter__(self) -> tuple[Progress, Any]:
-        self.bar.start()
-        return self.bar, self.task
-
-    def __exit__(self, *exception: object) -> None:
-        self.bar.stop()

@@ -1,10 +1,8 @@
-"""Prune the distilled student step by step, and record what each saving costs.
-
-    python -m training.stages.pruning --data FOLDER
+"""Stage 4, pruning: narrow the distilled student, round by round, and record what that costs.
 
 In each round the student learns on for a few batches of distillation, which also collect the
 Fisher signal; then maps are removed until `round_gmac` is saved. The student is saved after
-each round, so an interrupt loses a few seconds. `pruned/frontier.jsonl` holds GMAC against
+each round, so an interrupt loses a few seconds. `pruned/curve.jsonl` holds GMAC against
 validation loss, `pruned/student-….safetensors` the students that the recipe asks for.
 """
 
@@ -18,25 +16,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from training.data.examples import Batches, Examples
-from training.data.fixations import Photo
-from training.data.sources import Sources, human_densities
-from training.networks import student
-from training.networks.cost import macs
-from training.networks.fisher import (
-    GMAC,
-    Criterion,
-    Importance,
-    choose,
-    fisher_signal,
-    masked,
-    remove,
-    unit_masks,
-    weight_norms,
-)
+from training.data.sources import human_densities
+from training.networks import checkpoint, student
+from training.networks.cost import GMAC, macs
+from training.networks.criteria import choose, score
+from training.networks.fisher import Importance, fisher_signal, masked, unit_masks
+from training.networks.removal import remove
 from training.stages.distillation import distil, distillation_examples
-from training.stages.ensemble import soft_targets
 from training.stages.fit import cross_entropy
-from training.stages.recipe import Pruning, Run, from_command_line
+from training.stages.recipe import Pruning
+from training.stages.run import Run
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -44,20 +33,33 @@ REMEMBERED = 0.8  # of the signal of earlier batches: more examples than ten bat
 EVERY = 0.01  # GMAC between two measurements of the validation loss
 
 
-def prune(
-    run: Run,
-    recipe: Pruning,
-    folder: Path,
-    network: student.Student,
-    examples: Examples,
-    validation: Examples,
-) -> None:
-    """Go from the distilled student to the cheapest that the recipe asks for, unless done."""
-    if all((folder / student_name(gmac)).exists() for gmac in recipe.gmac):
+def prune(run: Run) -> Path:
+    """The checkpoint of the student of the cost that ships; those of other costs lie beside it."""
+    prune_to(run, run.recipe.pruning, "pruned")
+    return run.folder / "pruned" / student_name(run.recipe.shipped_gmac)
+
+
+def prune_to(run: Run, recipe: Pruning, name: str) -> None:
+    """Go from the distilled student to the cheapest that the recipe asks for, unless done.
+
+    Args:
+        name: of the folder in the run's that holds the students and `curve.jsonl`.
+    """
+    if run.has(*(f"{name}/{student_name(gmac)}" for gmac in recipe.gmac)):
         return
+    network, examples = distil(run), distillation_examples(run).with_crops(recipe.crops)
+    if run.fabric.is_global_zero:  # a few minutes on one device; the others wait
+        _rounds(run, recipe, run.folder / name, network, examples)
+    run.fabric.barrier()
+
+
+def _rounds(
+    run: Run, recipe: Pruning, folder: Path, network: student.Student, examples: Examples
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    validation = validation_examples(run)
     network, rounds, measured = _resume(network, folder)
-    network, examples = network.to(run.fabric.device), examples.with_crops(recipe.crops)
+    network = network.to(run.fabric.device)
     signal: Importance = {}
     while True:
         gmac = macs(network.sizes) / GMAC
@@ -87,7 +89,7 @@ def _narrow(
     network: student.Student, signal: Importance, recipe: Pruning, gmac: float, seed: int
 ) -> None:
     """Remove maps until the network costs at most `gmac`; `signal` follows."""
-    importance = _importance(network, signal, recipe.criterion, seed)
+    importance = score(network, signal, recipe.criterion, seed)
     while macs(network.sizes) / GMAC > gmac:
         removal = choose(network.sizes, importance, recipe.criterion, recipe.beta)
         remove(network, removal)
@@ -124,17 +126,6 @@ def _learn(
     }
 
 
-def _importance(
-    network: student.Student, signal: Importance, criterion: Criterion, seed: int
-) -> Importance:
-    if criterion == "l1":
-        return weight_norms(network)
-    if criterion == "random":
-        random = np.random.default_rng(seed)
-        return {group: random.random(len(values)) for group, values in signal.items()}
-    return dict(signal)
-
-
 def validation_loss(network: student.Student, validation: Examples, run: Run) -> float:
     """The cross-entropy to the human densities of the validation photos, in nats."""
     network.eval()
@@ -157,38 +148,23 @@ def _batches(examples: Examples, recipe: Pruning, rounds: int, run: Run) -> Iter
 
 def _resume(network: student.Student, folder: Path) -> tuple[student.Student, int, float]:
     """The network, the number of rounds done, and the cost that was measured last."""
-    latest, frontier = folder / "latest.safetensors", folder / "frontier.jsonl"
+    latest, curve = folder / "latest.safetensors", folder / "curve.jsonl"
     if not latest.exists():
-        frontier.unlink(missing_ok=True)
+        curve.unlink(missing_ok=True)
         return network, 0, np.inf
-    measured = json.loads(frontier.read_text().splitlines()[-1])["gmac"]
-    return student.load(latest), int(student.notes(latest)["rounds"]), measured
+    measured = json.loads(curve.read_text().splitlines()[-1])["gmac"]
+    return student.load(latest), int(checkpoint.read_metadata(latest)["rounds"]), measured
 
 
 def _record(folder: Path, **values: float) -> None:
     line = json.dumps(values)
     print(line, flush=True)
-    with (folder / "frontier.jsonl").open("a") as file:
+    with (folder / "curve.jsonl").open("a") as file:
         file.write(line + "\n")
 
 
-def human_examples(photos: list[Photo], network: student.Student) -> Examples:
-    """Photos as they are, with their fixations."""
+def validation_examples(run: Run) -> Examples:
+    """The validation photos as they are, with their fixations."""
+    photos, sizes = run.sources.validation, run.recipe.student
     paths = [photo.path for photo in photos]
-    sizes = network.sizes
     return Examples(paths, human_densities(photos), sizes.canvas, sizes.grid, augment=False)
-
-
-def main() -> None:
-    run = from_command_line("prune the distilled student")
-    sources = Sources(run.data)
-    targets = soft_targets(run, sources)
-    examples = distillation_examples(run, sources, targets, run.recipe.seed)
-    network = distil(run, examples)
-    validation = human_examples(sources.validation, network)
-    with run.fabric.rank_zero_first():
-        prune(run, run.recipe.pruning, run.folder / "pruned", network, examples, validation)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,5 @@
-"""One readable file configures a whole run (see `training/recipes/`), and one folder holds it.
+"""One readable file configures a whole run (see `training/recipes/`)."""
 
-RUN/teacher-0/ …     a teacher for each seed: its state, log and checkpoint
-RUN/ensemble.json    the mixture, with weights chosen on the validation photos
-RUN/targets.npy      its densities for all training photos
-RUN/distilled…       the student before pruning
-RUN/pruned/          students of falling cost, and the frontier
-RUN/tuned/           the student that was fine-tuned after it
-RUN/polished/        the same after the last steps, for each seed
-RUN/student…         their mean: the one that ships
-"""
-
-import argparse
 import dataclasses
 import sys
 import typing
@@ -18,10 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import lightning_fabric
-import torch
-
-from training.networks.fisher import Criterion
+from training.networks.criteria import Criterion
 from training.networks.student import StudentSizes
 from training.networks.teacher import TeacherSizes
 from training.stages.fit import Schedule
@@ -45,8 +31,8 @@ class Teachers:
 @dataclass(frozen=True)
 class Pruning:
     gmac: tuple[float, ...]  # costs at which a student is kept; the last ends the pruning
-    criterion: Criterion = "fisher cost"
-    beta: float = 0.03  # nats that a saved GMAC is worth
+    criterion: Criterion = "fisher and cost"  # `training.networks.criteria` says what they mean
+    beta: float = 0.03  # nats that a saved GMAC is worth to "fisher and cost"
     round_gmac: float = 0.002  # saved in each round
     batches: int = 10  # in each round: they collect the signal and repair the network
     batch: int = 16
@@ -55,7 +41,7 @@ class Pruning:
 
 
 @dataclass(frozen=True)
-class Polishing:
+class Averaging:
     seeds: tuple[int, ...]  # each takes the same steps with other draws
     schedule: Schedule
     fixation_share: float
@@ -74,12 +60,10 @@ class Recipe:
     distillation: Schedule
     pruning: Pruning
     finetuning: Schedule
-    polishing: Polishing
+    averaging: Averaging
     shipped_gmac: float  # of `pruning.gmac`: the student that is fine-tuned
     ablation: Ablation = field(default_factory=Ablation)
-    fixation_share: float = (
-        0.3  # of the targets on photos with fixations; the teachers have the rest
-    )
+    fixation_share: float = 0.3  # of targets on photos with fixations; the rest is the teachers'
     gaze_repeats: int = 1  # how often a photo with fixations comes for each without
     student: StudentSizes = field(default_factory=StudentSizes)
     precision: str = "bf16-mixed"
@@ -90,9 +74,12 @@ def read(path: Path) -> Recipe:
     """A recipe from its TOML file.
 
     Raises:
-        ValueError: a key is unknown or missing; the message names it.
+        OSError: the file cannot be read.
+        ValueError: it is no TOML, or a key is unknown or missing; the message names it.
     """
     recipe: Recipe = _build(Recipe, tomllib.loads(path.read_text()), path.name)
+    if recipe.shipped_gmac not in recipe.pruning.gmac:
+        raise ValueError(f"{path.name}: shipped_gmac {recipe.shipped_gmac} is not in pruning.gmac")
     return recipe
 
 
@@ -109,42 +96,6 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where}: {error}") from error
     if typing.get_origin(kind) is tuple:
         return tuple(_build(typing.get_args(kind)[0], item, where) for item in value)
+    if typing.get_origin(kind) is typing.Literal and value not in typing.get_args(kind):
+        raise ValueError(f"{where}: {value!r} is none of {', '.join(typing.get_args(kind))}")
     return value
-
-
-@dataclass(frozen=True)
-class Run:
-    """What every stage gets: the recipe, the data, the folder and the devices."""
-
-    recipe: Recipe
-    data: Path
-    folder: Path
-    fabric: lightning_fabric.Fabric
-    imagenet: Path | None = None
-    members: tuple[Path, ...] = ()  # networks beside our teachers in the ensemble
-
-
-def from_command_line(description: str) -> Run:
-    """The arguments that all stages share; starts the devices."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        help="a folder of fixation sets, and of unlabelled photos in photos/",
-    )
-    parser.add_argument("--recipe", type=Path, default=RECIPE)
-    parser.add_argument("--out", type=Path, default=Path("runs/student"), help="resumable results")
-    parser.add_argument("--imagenet", type=Path, help="MobileNetV2's weights to start from")
-    parser.add_argument(
-        "--member", type=Path, action="append", default=[], help="another network in the ensemble"
-    )
-    parser.add_argument("--devices", default="auto", help="how many; torchrun sets its own")
-    args = parser.parse_args()
-    recipe = read(args.recipe)
-    devices = args.devices if args.devices == "auto" else int(args.devices)
-    if devices == "auto" and not torch.cuda.is_available():
-        devices = 1
-    fabric = lightning_fabric.Fabric(devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
-    fabric.launch()
-    return Run(recipe, args.data, args.out, fabric, args.imagenet, tuple(args.member))

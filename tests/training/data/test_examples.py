@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.training.data.test_fixations import write_set
+from tests.training.samples import write_set
 from training.data.examples import Batches, Examples, resampled
 from training.data.fixations import read_fixation_set
 from training.data.sources import human_densities

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import encode
+from tests.training.samples import write_set
 from training.data.fixations import (
     Photo,
     fixation_density,
@@ -11,23 +11,6 @@ from training.data.fixations import (
     read_fixation_set,
     split,
 )
-
-
-def write_set(folder: Path, photos: int = 12, size: tuple[int, int] = (64, 48)) -> Path:
-    """A fixation set whose photos are dark with one bright square, where everybody looks."""
-    random = np.random.default_rng(0)
-    rows = ["image,subject,order,x,y,duration_ms"]
-    (folder / "images").mkdir(parents=True)
-    for number in range(photos):
-        pixels = random.integers(0, 60, (size[1], size[0], 3), dtype=np.uint8)
-        left, top = random.integers(4, size[0] - 16), random.integers(4, size[1] - 16)
-        pixels[top : top + 12, left : left + 12] = 240
-        (folder / "images" / f"{number}.png").write_bytes(encode(pixels, "PNG"))
-        for order in range(20):
-            x, y = random.uniform((left, top), (left + 12, top + 12))
-            rows.append(f"{number}.png,{order % 3},{order},{x:.1f},{y:.1f},200")
-    (folder / "fixations.csv").write_text("\n".join(rows))
-    return folder
 
 
 def test_reads_a_fixation_set(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import pytest
 import pyvips
 from numpy.typing import NDArray
 
-from tests.training.data.test_fixations import write_set
-from tests.training.evaluation.test_evaluate import Counted, brightness, nothing
+from tests.training.samples import Counted, brightness, nothing, write_set
 from training.data.fixations import read_fixation_set, split
 from training.evaluation import croppers
 from training.evaluation.croppers import (

@@ -5,10 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from tests.training.data.test_fixations import write_set
+from tests.training.samples import Counted, brightness, nothing, write_set
 from training.data.fixations import read_fixation_set, split
 from training.evaluation import evaluate
 from training.evaluation.evaluate import (
@@ -20,25 +19,6 @@ from training.evaluation.evaluate import (
     mean_nss,
     upright_size,
 )
-
-
-def brightness(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Finds the bright squares that everybody in the written set looks at."""
-    density = photo.mean(axis=2).astype(np.float32) ** 3
-    return density / density.sum()
-
-
-def nothing(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return np.full((4, 4), 1 / 16, np.float32)
-
-
-class Counted:
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self.calls += 1
-        return brightness(photo)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,3 @@
-import gazecrop
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,16 +28,6 @@ seeds = st.integers(0, 1000)
 def fixations_in(size: tuple[int, int], seed: int, count: int = 12) -> np.ndarray:
     random = np.random.default_rng(seed)
     return (random.random((count, 2)) * size * 0.999).astype(np.float32)
-
-
-@given(densities, sizes, ratios)
-def test_the_mass_window_is_the_clients(
-    density: np.ndarray, size: tuple[int, int], ratio: float
-) -> None:
-    density /= density.sum()
-    rect = gazecrop.Saliency(density, size).crop(ratio).rect
-    expected = Window(rect.left, rect.top, rect.width, rect.height)
-    assert mass_window(density, size, ratio) == expected
 
 
 @given(densities, sizes, ratios, seeds)

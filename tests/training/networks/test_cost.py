@@ -4,7 +4,7 @@ import onnx
 import pytest
 
 from export.onnx import to_onnx
-from tests.training.networks.test_student import TINY
+from tests.training.samples import TINY
 from training.networks.cost import GROUP, groups, macs, saving, width, with_width
 from training.networks.student import Student, StudentSizes
 

@@ -5,18 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.networks.test_student import TINY, inputs
+from tests.training.samples import TINY, inputs
 from training.networks import student
 from training.networks.cost import GROUP, groups, macs, saving, width
-from training.networks.fisher import (
-    Removal,
-    choose,
-    fisher_signal,
-    masked,
-    remove,
-    unit_masks,
-    weight_norms,
-)
+from training.networks.criteria import choose, weight_norms
+from training.networks.fisher import fisher_signal, masked, unit_masks
+from training.networks.removal import Removal, remove
 from training.networks.student import Student
 from training.stages.fit import cross_entropy
 
@@ -112,8 +106,8 @@ def test_cost_decides_between_equal_losses(network: Student) -> None:
     equal = {group: np.full(width(sizes, group), 1e-3) for group in groups(sizes)}
     candidates = [group for group in groups(sizes) if width(sizes, group) > GROUP]
     dearest = max(candidates, key=lambda group: saving(sizes, group))
-    assert choose(sizes, equal, "fisher cost", beta=1.0).group == dearest
-    assert choose(sizes, equal, "fisher ratio", beta=0.0).group == dearest
+    assert choose(sizes, equal, "fisher and cost", beta=1.0).group == dearest
+    assert choose(sizes, equal, "fisher per operation", beta=0.0).group == dearest
     equal[candidates[-1]] = equal[candidates[-1]] / 2
     assert choose(sizes, equal, "fisher", beta=1.0).group == candidates[-1]
 

@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.training.networks.test_student import TINY
+from tests.training.samples import TINY
 from training.networks import student, teacher
 from training.networks.predictors import Ensemble, open_predictor
 

@@ -5,29 +5,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.training.samples import TINY, inputs
 from training.evaluation.evaluate import CHECKPOINT
 from training.networks import student
-from training.networks.student import BlockSizes, Student, StudentSizes
-
-TINY = StudentSizes(
-    canvas=64,
-    grid=8,
-    stem=8,
-    blocks=(
-        BlockSizes(hidden=8, out=8, stride=1, residual=True, expand=False),
-        BlockSizes(hidden=24, out=8, stride=2, residual=False),
-        BlockSizes(hidden=40, out=16, stride=2, residual=False),
-        BlockSizes(hidden=24, out=16, stride=2, residual=False),
-    ),
-    taps=(3, 4),
-    lateral=8,
-    readout=8,
-)
-
-
-def inputs(count: int = 2, extent: tuple[int, int] = (64, 64)) -> tuple[torch.Tensor, torch.Tensor]:
-    pixels = torch.randint(0, 256, (count, 64, 64, 3), dtype=torch.uint8)
-    return pixels, torch.tensor([extent] * count, dtype=torch.int32)
+from training.networks.student import Student
 
 
 def test_densities_sum_to_one() -> None:

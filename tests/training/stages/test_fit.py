@@ -4,8 +4,7 @@ import lightning_fabric
 import pytest
 import torch
 
-from tests.training.data.test_fixations import write_set
-from tests.training.networks.test_student import TINY
+from tests.training.samples import TINY, write_set
 from training.data.examples import Examples
 from training.data.fixations import read_fixation_set
 from training.data.sources import human_densities

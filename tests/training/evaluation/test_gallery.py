@@ -1,0 +1,87 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.samples import brightness, nothing, write_set
+from training.data.fixations import read_fixation_set, split
+from training.evaluation import gallery
+from training.evaluation.evaluate import CHECKPOINT
+from training.evaluation.metrics import nss, on_photo
+from training.evaluation.retention import mass_window
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_set(tmp_path_factory.mktemp("set"), photos=30, size=(160, 120))
+
+
+def test_a_row_shows_the_photo_the_humans_and_two_panels_for_each_model(folder: Path) -> None:
+    photo = read_fixation_set(folder)[0]
+    row = gallery.row(photo, {"brightness": brightness, "nothing": nothing})
+    titles = [" ".join(panel.title) for panel in row.panels]
+    expected = nss(on_photo(brightness(photo.pixels()), 160, 120), photo.fixations)
+    assert titles == [
+        "0.png",
+        "3 viewers",
+        f"brightness: NSS {expected:.2f}",
+        "crops 16:9 1:1 4:5",
+        "nothing: NSS 0.00",
+        "crops 16:9 1:1 4:5",
+    ]
+    assert row.nss == pytest.approx(expected)
+    assert {panel.picture.size for panel in row.panels} == {(320, 240)}
+
+
+def test_fixations_are_dots_where_people_looked() -> None:
+    pixels = np.zeros((120, 160, 3), np.uint8)
+    picture = np.asarray(
+        gallery.with_fixations(pixels, np.array([[40, 30], [120, 90]], np.float32))
+    )
+    red = np.argwhere((picture == (255, 45, 45)).all(axis=2))
+    assert np.abs(red[:, None] - [[60, 80], [180, 240]]).max(axis=2).min(axis=1).max() <= 2
+
+
+def test_maps_are_hottest_where_they_are_highest() -> None:
+    saliency_map = np.zeros((120, 160), np.float32)
+    saliency_map[:, 80:] = 1
+    picture = np.asarray(gallery.heat(np.full((120, 160, 3), 128, np.uint8), saliency_map)).astype(
+        int
+    )
+    warmth = picture[:, :, 0] - picture[:, :, 2]
+    assert warmth[:, 180:].min() > warmth[:, :140].max()
+
+
+def test_frames_are_the_crops_of_the_density() -> None:
+    density = np.zeros((4, 4), np.float32)
+    density[3, 3] = 1
+    picture = np.asarray(gallery.with_frames(np.zeros((240, 320, 3), np.uint8), density))
+    window = mass_window(density, (320, 240), 16 / 9)
+    top_edge = picture[window.top : window.top + 3, window.left + 20 : window.left + 70]
+    assert (top_edge == (0xE6, 0x19, 0x4B)).all()
+
+
+def test_the_command_draws_the_worst_first(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[gallery.Row] = []
+    whole = gallery.gallery
+
+    def remembered(rows: list[gallery.Row]) -> Image.Image:
+        drawn.extend(rows)
+        return whole(rows)
+
+    monkeypatch.setattr(gallery, "gallery", remembered)
+    out = tmp_path / "gallery.png"
+    command = f"gallery --data {folder} --model ours={CHECKPOINT} --worst --count 3 --out {out}"
+    monkeypatch.setattr(sys, "argv", command.split())
+    gallery.main()
+    scores = [
+        gallery.row(photo, gallery.open_models([("ours", CHECKPOINT)])).nss
+        for photo in split(read_fixation_set(folder))[1]
+    ]
+    assert [row.nss for row in drawn] == pytest.approx(sorted(scores)[:3])
+    with Image.open(out) as sheet:
+        assert sheet.size == (4 * (320 + gallery.GAP), 3 * (240 + gallery.TITLE))

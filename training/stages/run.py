@@ -1,0 +1,85 @@
+"""A training run: its recipe, photos, devices, and the folder that holds what its stages leave.
+
+RUN/teacher-0/ …     a teacher for each seed: its state, log and checkpoint
+RUN/ensemble.json    the mixture, with weights chosen on the validation photos
+RUN/targets.npy      its densities for all training photos
+RUN/distilled…       the student before pruning
+RUN/pruned/          students of falling cost, and what each costs in loss: `curve.jsonl`
+RUN/finetuned/       the student that ships, fine-tuned
+RUN/averaged/        the same after its last steps, for each seed
+RUN/student…         the mean of their weights: the one that ships
+"""
+
+import argparse
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightning_fabric
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from training.data.fixations import read_pixels
+from training.data.sources import Sources
+from training.stages.recipe import RECIPE, Recipe, read
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every stage gets."""
+
+    recipe: Recipe
+    sources: Sources
+    folder: Path
+    fabric: lightning_fabric.Fabric
+    imagenet: Path | None = None
+    members: tuple[Path, ...] = ()  # networks beside our teachers in the ensemble
+    decoded: Callable[[Path], NDArray[np.uint8]] = field(  # every stage reads the same photos
+        default_factory=lambda: functools.cache(read_pixels), repr=False
+    )
+
+    def has(self, *files: str) -> bool:
+        """Whether the run's folder holds these: one answer for all ranks, who call it together."""
+        held = all((self.folder / file).exists() for file in files)
+        return bool(self.fabric.broadcast(held))
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """The command line of a run."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        help="a folder of fixation sets, and of unlabelled photos in photos/",
+    )
+    parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument("--out", type=Path, default=Path("runs/student"), help="resumable results")
+    parser.add_argument("--imagenet", type=Path, help="MobileNetV2's weights to start from")
+    parser.add_argument(
+        "--member", type=Path, action="append", default=[], help="another network in the ensemble"
+    )
+    parser.add_argument("--devices", default="auto", help="how many; torchrun sets its own")
+    return parser
+
+
+def start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Run:
+    """Check what the command line names, and start the devices.
+
+    A missing file, or a mistake in the recipe or the data, ends the program with a message.
+    """
+    for file in [*args.member, *([args.imagenet] if args.imagenet else [])]:
+        if not file.is_file():
+            parser.error(f"{file} does not exist")
+    try:
+        recipe, sources = read(args.recipe), Sources(args.data)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    devices = args.devices if args.devices == "auto" else int(args.devices)
+    if devices == "auto" and not torch.cuda.is_available():
+        devices = 1
+    fabric = lightning_fabric.Fabric(devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
+    fabric.launch()
+    return Run(recipe, sources, args.out, fabric, args.imagenet, tuple(args.member))
