@@ -59,22 +59,24 @@ def largest_size(size: tuple[int, int], ratio: float) -> tuple[int, int]:
 
 
 def heaviest_window(weights: NDArray[Any], size: tuple[int, int], ratio: float) -> Window:
-    """The window that holds the most of the pixels' weights [height, width]; they sum to 1.
+    """The window that holds the most of weights [h, w] over the photo; they sum to 1.
 
-    Unlike the client's it has no preference for the centre, but among equally good places.
+    The weight of a cell is spread evenly. Unlike the client's window it has no preference for
+    the centre, but among equally good places.
     """
     width, height = largest_size(size, ratio)
-    left = _heaviest_start(weights.sum(axis=0, dtype=float), width)
-    top = _heaviest_start(weights.sum(axis=1, dtype=float), height)
+    left = _heaviest_start(weights.sum(axis=0, dtype=float), size[0], width)
+    top = _heaviest_start(weights.sum(axis=1, dtype=float), size[1], height)
     return Window(left, top, width, height)
 
 
-def _heaviest_start(weights: NDArray[np.float64], length: int) -> int:
-    """Where along a side so many pixels hold the most."""
-    until = np.concatenate([[0.0], np.cumsum(weights)])
-    inside = until[length:] - until[:-length]
+def _heaviest_start(mass: NDArray[np.float64], side: int, length: int) -> int:
+    """Where along a side of equal cells a window of this length holds most of their mass."""
+    cells = np.linspace(0, side, len(mass) + 1)
+    until = np.interp(np.arange(side + 1), cells, np.concatenate([[0.0], np.cumsum(mass)]))
+    inside = until[length:] - until[: side + 1 - length]
     best = np.flatnonzero(inside >= inside.max() - 1e-9)
-    return int(best[np.argmin(np.abs(best - (len(weights) - length) / 2))])
+    return int(best[np.argmin(np.abs(best - (side - length) / 2))])
 
 
 def best_window(fixations: NDArray[np.float32], size: tuple[int, int], ratio: float) -> Window:

@@ -10,6 +10,7 @@ from training.evaluation.retention import (
     best_window,
     centre_window,
     gap_closed,
+    heaviest_window,
     kept,
     largest_size,
     mass_window,
@@ -81,6 +82,12 @@ def test_mass_and_point_differ_where_one_peak_faces_many_glances() -> None:
     density = np.array([[5, 0, 0, 0, 0, 3, 3, 3]], np.float32)
     assert mass_window(density, (80, 40), 1.0) == Window(40, 0, 40, 40)
     assert point_window(density, (80, 40), 1.0) == Window(0, 0, 40, 40)
+
+
+def test_the_heaviest_window_lies_on_the_heaviest_cells_of_any_grid() -> None:
+    weights = np.array([[0.45, 0, 0, 0.2, 0.35]])
+    assert heaviest_window(weights, (100, 40), 1.0) == Window(60, 0, 40, 40)
+    assert heaviest_window(weights, (100, 20), 1.0) == Window(0, 0, 20, 20)
 
 
 def test_a_fixation_counts_for_the_pixel_it_lies_in() -> None:
