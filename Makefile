@@ -52,7 +52,7 @@ export: .venv/.export ## export the checkpoint to ONNX and to 8 bits, checked ag
 	$(BIN)/python -m export.onnx
 	$(BIN)/python -m export.int8
 
-export-trt: .venv/.tensorrt ## build the TensorRT plan, inside the serving image [TRT="--precision int8"]
+export-trt: .venv/.tensorrt ## build the TensorRT plan, inside the serving image [TRT=--hardware-compatible]
 	$(BIN)/python -m export.tensorrt $(TRT)
 
 figures: .venv/.dev ## write the figures in the documents anew, from what was measured

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from export.tensorrt.machine import EngineError, gpus, load_tensorrt, served_version
-from export.tensorrt.plan import PLAN, PlanInfo, misfits, outdated
+from export.tensorrt.plan import PLAN, TOLERANCES, PlanInfo, misfits, outdated
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=PLAN, metavar="FILE", help="the plan, beside model.onnx"
     )
-    parser.add_argument("--precision", choices=("fp16", "int8", "fp32"), default="fp16")
+    parser.add_argument("--precision", choices=tuple(TOLERANCES), default="fp16")
     parser.add_argument(
         "--hardware-compatible", action="store_true", help="for all GPUs from Ampere on; slower"
     )
@@ -50,23 +50,15 @@ def export(plan: Path, precision: str, hardware_compatible: bool) -> None:
     Raises:
         EngineError: something is missing here, or TensorRT fails; the message says what.
     """
-    reference = plan.with_name("model.onnx")
-    source = _source(reference, precision)
+    model = plan.with_name("model.onnx")
+    if not model.is_file():
+        raise EngineError(f"{model} does not exist: make it with python -m export.onnx")
     gpu = gpus()[0]
     load_tensorrt()
 
     from export.tensorrt.make import make  # only now: it needs all of that
 
-    make(source, reference, plan, gpu, precision, hardware_compatible)
-
-
-def _source(model: Path, precision: str) -> Path:
-    """The ONNX that TensorRT will read: `model`, or what became of it in 8 bits."""
-    source = model.with_name("model.int8.onnx") if precision == "int8" else model
-    for file, module in ((model, "export.onnx"), (source, "export.int8")):
-        if not file.is_file():
-            raise EngineError(f"{file} does not exist: make it with python -m {module}")
-    return source
+    make(model, plan, gpu, precision, hardware_compatible)
 
 
 if __name__ == "__main__":

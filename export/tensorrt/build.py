@@ -20,23 +20,26 @@ from export.tensorrt.plan import MAX_BATCH, OPTIMAL_BATCH
 Started = TypeVar("Started")
 
 
-def build(model: onnx.ModelProto, hardware_compatible: bool = False) -> bytes:
+def build(
+    model: onnx.ModelProto, hardware_compatible: bool = False, log: "Log | None" = None
+) -> bytes:
     """The serialised engine of a graph whose first dimension is the batch, up to `MAX_BATCH`.
 
     Args:
         model: inputs PIXELS and EXTENT.
         hardware_compatible: for all GPUs from Ampere on, not this one's kind alone.
+        log: where to find afterwards what TensorRT said of the engine's layers.
 
     Raises:
         EngineError: TensorRT cannot read the graph or build an engine; with all that it said.
         KeyboardInterrupt: during the build, which then ends at its next step.
     """
-    log = Log()
+    log = log or Log()
     builder = started(trt.Builder, log)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     _parse(model, network, log)
     config = builder.create_builder_config()
-    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # what `layers` reads
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `Log.layers`
     if hardware_compatible:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     config.add_optimization_profile(_profile(builder, network))
@@ -84,17 +87,20 @@ def started(factory: Callable[["Log"], Started], log: "Log") -> Started:
 
 
 class Log(trt.ILogger):  # type: ignore[misc]
-    """Shows warnings, and keeps errors for the exception that will follow."""
+    """Shows warnings, keeps errors for the exception that will follow, and what tells of layers."""
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)
         self.errors: list[str] = []
+        self.layers = ""
 
     def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
         if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
             self.errors.append(msg)
         elif severity == trt.ILogger.Severity.WARNING:
             print(f"TensorRT: {msg}", file=sys.stderr)
+        elif "LayerType: " in msg:
+            self.layers += msg + "\n"
 
     def reasons(self) -> str:
         return "; ".join(self.errors) or "it gave no reason"

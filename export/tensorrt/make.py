@@ -15,26 +15,21 @@ from export.parity import canvas_of, densities, largest_move, sample_batch
 from export.tensorrt.build import build
 from export.tensorrt.engine import Engine, loaded
 from export.tensorrt.machine import EngineError, Gpu
-from export.tensorrt.plan import MAX_BATCH, PlanInfo, sha256
+from export.tensorrt.plan import MAX_BATCH, TOLERANCES, PlanInfo, sha256
 
-# The share of a photo's density that may move from the float32 ONNX. On the CPU 0.4 % moves in
-# float16 and 4 % in 8 bits; TensorRT rounds float32 to TF32 where the GPU offers it.
-TOLERANCES = {"fp32": 0.01, "fp16": 0.01, "int8": 0.1}
 TIMED_BATCHES = (1, 8, MAX_BATCH)
 
 
-def make(
-    source: Path, reference: Path, out: Path, gpu: Gpu, precision: str, hardware_compatible: bool
-) -> None:
-    """Build `source`, and write `out` if it computes what `reference`, in float32, does.
+def make(model: Path, out: Path, gpu: Gpu, precision: str, hardware_compatible: bool) -> None:
+    """Build `model`, the ONNX in float32, and write `out` if it computes the same.
 
     Raises:
         EngineError: TensorRT fails, or too much of a photo's density moves.
     """
-    model = onnx.load(source)
-    plan = build(to_fp16(model) if precision == "fp16" else model, hardware_compatible)
+    graph = onnx.load(model)
+    plan = build(to_fp16(graph) if precision == "fp16" else graph, hardware_compatible)
     with loaded(plan) as engine:
-        moved = distance(engine, reference)
+        moved = distance(engine, model)
         if not moved <= TOLERANCES[precision]:
             raise EngineError(
                 f"the engine moves {moved:.2%} of a photo's density; in {precision} "
@@ -48,11 +43,11 @@ def make(
             precision=precision,
             max_batch=MAX_BATCH,
             hardware_compatible=hardware_compatible,
-            model_sha256=sha256(reference),
+            model_sha256=sha256(model),
         )
         info.write(out)
         print(f"wrote {out}; at most {moved:.2%} of a photo's density moved")
-        report_speed(engine, canvas_of(model))
+        report_speed(engine, canvas_of(graph))
 
 
 def distance(engine: Engine, reference: Path) -> float:

@@ -15,6 +15,10 @@ from export.tensorrt.machine import EngineError, Gpu, release
 
 PLAN = Path(__file__).parents[2] / "model_repository" / "student" / "1" / "model.plan"
 OPTIMAL_BATCH, MAX_BATCH = 16, 64  # the latter as in the model's configs/gpu.pbtxt
+# The share of a photo's density that may move from the float32 ONNX. On the CPU 0.4 % moves in
+# float16; TensorRT rounds float32 to TF32 where the GPU offers it. There is no engine in 8-bit
+# integers: `layers` shows that it would move more of its activations than either.
+TOLERANCES = {"fp16": 0.01, "fp32": 0.01}
 OLDEST_COMPATIBLE = 8  # hardware-compatible plans run on compute capability 8.0 (Ampere) and up
 
 

@@ -39,7 +39,6 @@ INFO = PlanInfo(
 )
 ROOT = Path(__file__).parents[2]
 CANVAS = canvas_of(onnx.load(MODEL))
-INT8 = MODEL.with_name("model.int8.onnx")
 A10 = Gpu("NVIDIA A10", "8.6")
 
 
@@ -153,18 +152,10 @@ def test_the_bindings_alone_will_do(
     assert sys.modules["tensorrt"] is trt
 
 
-def test_integers_are_built_from_their_own_graph(trt: TensorRT, run: Run, version: Path) -> None:
-    shutil.copy(INT8, version)
-    run("--precision", "int8")
-    nodes = onnx.load(version / "model.plan").graph.node
-    assert "QuantizeLinear" in {node.op_type for node in nodes}
-    assert PlanInfo.read(version / "model.plan").model_sha256 == sha256(MODEL)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_tensorrt_gets_pixels_that_are_cast_before_all_else(precision: str) -> None:
     """Its uint8 inputs may be cast and nothing else (NVIDIA/TensorRT, issue 3985)."""
-    model = onnx.load(INT8 if precision == "int8" else MODEL)
+    model = onnx.load(MODEL)
     model = to_fp16(model) if precision == "fp16" else model
     assert {node.op_type for node in model.graph.node if "PIXELS" in node.input} == {"Cast"}
 
@@ -194,14 +185,6 @@ def test_an_interrupt_ends_the_build(
 
 
 # Failures of a build: each leaves the previous plan as it was
-
-
-def test_every_error_of_the_parser_is_told(trt: TensorRT, run: Run) -> None:
-    trt.parser_errors = ["uint8 is not supported", "mode is unknown"]
-    said = fails(run)
-    assert "cannot read the graph" in said
-    assert "Resize node_0: uint8 is not supported" in said
-    assert "Resize node_1: mode is unknown" in said
 
 
 def test_a_build_that_fails_says_why(trt: TensorRT, run: Run, version: Path) -> None:
@@ -324,9 +307,6 @@ def test_a_missing_package_is_named(
 
 
 def test_a_missing_graph_is_named(run: Run, version: Path) -> None:
-    assert "model.int8.onnx does not exist: make it with python -m export.int8" in fails(
-        run, "--precision", "int8"
-    )
     (version / "model.onnx").unlink()
     assert "model.onnx does not exist: make it with python -m export.onnx" in fails(run)
 
