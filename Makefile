@@ -9,10 +9,10 @@ export METRICS_PORT ?= 8002
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test test-pythons test-lowest serve export export-trt train perf figures lint format clean
+.PHONY: help crop test test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format clean
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay picture
 	@$(BIN)/python -m server -- $(BIN)/gazecrop crop --server localhost:$(GRPC_PORT) \
@@ -23,6 +23,9 @@ serve: .venv/.server ## serve on 127.0.0.1 until Ctrl-C (HTTP_PORT, GRPC_PORT, M
 
 test: .venv/.dev ## run all tests, the end-to-end ones against the embedded Triton
 	$(BIN)/pytest
+
+test-elsewhere: .venv/.dev ## test as on quite another machine: cores, instructions, locale, folder
+	@tests/elsewhere.sh
 
 # pyenv shows the Pythons it has only to those who name them.
 test-pythons: .venv/.dev ## test the client on each Python from 3.10 that is here, with numpy 1 and 2

@@ -13,8 +13,8 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.files import write_whole
 from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
+from training.files import whole
 
 TOLERANCE = 0.01  # of a photo's density may lie elsewhere than in float32
 
@@ -36,7 +36,8 @@ def convert(model: Path, out: Path) -> float:
             f"in float16 {moved:.2%} of a photo's density moves; {TOLERANCE:.2%} is allowed. "
             f"{out} was left as it was."
         )
-    write_whole(out, halved)
+    with whole(out) as file:
+        file.write_bytes(halved)
     return moved
 
 

@@ -27,9 +27,9 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from export.files import write_whole
 from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
 from training.data.framing import frame
+from training.files import whole
 
 INT8 = MODEL.with_name("model.int8.onnx")
 PHOTOS = (
@@ -89,7 +89,8 @@ def quantise(model: Path, out: Path) -> float:
             f"in 8 bits {moved:.0%} of a photo's density moves; {TOLERANCE:.0%} is allowed. "
             f"{out} was left as it was."
         )
-    write_whole(out, graph)
+    with whole(out) as file:
+        file.write_bytes(graph)
     return moved
 
 

@@ -18,9 +18,9 @@ import onnx
 import torch
 from torch import nn
 
-from export.files import write_whole
 from export.parity import MODEL, ExportError, densities, sample_batch
 from training.evaluation.evaluate import CHECKPOINT
+from training.files import whole
 from training.networks import student
 
 OPSET = 18  # the newest that the onnxruntime inside Triton 24.10 and all later ones read
@@ -46,7 +46,8 @@ def export(checkpoint: Path, out: Path) -> float:
             f"the graph deviates from {checkpoint} by {deviation:.2g} of an even spread; "
             f"{TOLERANCE:.2g} is allowed. {out} was left as it was."
         )
-    write_whole(out, graph)
+    with whole(out) as file:
+        file.write_bytes(graph)
     return deviation
 
 

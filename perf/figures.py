@@ -247,7 +247,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 @cache
 def _measured(file: str) -> Any:
-    return json.loads((ROOT / "docs" / file).read_text())
+    return json.loads((ROOT / "docs" / file).read_text("utf-8"))
 
 
 def _rows(file: str, fixation_set: str) -> Table:
@@ -260,7 +260,7 @@ def _report(section: str, after: str = "") -> dict[str, dict[str, str]]:
 
     Rows go by their first cell; those of a load by the photo and the load.
     """
-    text = (ROOT / "perf/report.md").read_text()
+    text = (ROOT / "perf/report.md").read_text("utf-8")
     for heading in (f"\n## {section}\n", after or "\n"):
         _, found, text = text.partition(heading)
         if not found:
@@ -275,7 +275,9 @@ def _report(section: str, after: str = "") -> dict[str, dict[str, str]]:
 
 
 def _cores() -> int:
-    found = re.search(r"^- (\d+) cores? of ", (ROOT / "perf/report.md").read_text(), re.MULTILINE)
+    found = re.search(
+        r"^- (\d+) cores? of ", (ROOT / "perf/report.md").read_text("utf-8"), re.MULTILINE
+    )
     if not found:
         raise KeyError("the number of cores")
     return int(found[1])
@@ -315,14 +317,14 @@ def main() -> int:
     differing = 0
     for name in DOCUMENTS:
         file = ROOT / name
-        text = file.read_text()
+        text = file.read_text("utf-8")
         new = rewritten(text)
         if new == text:
             continue
         differing += 1
         print(f"{name}: the figures are old; run make figures" if check else f"wrote {name}")
         if not check:
-            file.write_text(new)
+            file.write_text(new, "utf-8")
     return 1 if check and differing else 0
 
 

@@ -126,7 +126,7 @@ def _growth(results: Results) -> str:
 def write(results: Results) -> list[Path]:
     """Write the report and its pictures; the files written."""
     gaps = quality.read()
-    REPORT.write_text(markdown(results, gaps))
+    REPORT.write_text(markdown(results, gaps), "utf-8")
     draw_load(results.points, ROOT / LOAD)
     if not gaps:
         return [REPORT, ROOT / LOAD]

@@ -17,13 +17,15 @@ INT8_INSTRUCTIONS = {"avx512_vnni", "avx_vnni", "asimddp"}
 
 def config(model: str, repository: Path = MODELS) -> Any:
     """A model's configuration on CPU, as the protobuf message `ModelConfig`."""
-    return text_format.Parse((repository / model / "config.pbtxt").read_text(), ModelConfig())
+    return text_format.Parse(
+        (repository / model / "config.pbtxt").read_text("utf-8"), ModelConfig()
+    )
 
 
 def network_file() -> Path:
     """The ONNX file that the embedded server loads on this CPU."""
     file = MODELS / NETWORK / "1" / (config(NETWORK).default_model_filename or "model.onnx")
-    if INT8_INSTRUCTIONS & set(Path("/proc/cpuinfo").read_text().split()):
+    if INT8_INSTRUCTIONS & set(Path("/proc/cpuinfo").read_text("utf-8").split()):
         return file
     return file.with_name(file.name.replace(".int8.onnx", ".onnx"))
 

@@ -45,9 +45,9 @@ def with_instances(repository: Path, folder: Path, instances: Instances) -> Path
     shutil.copytree(repository, copy)
     for model in ("preprocess", "student"):
         file = copy / model / "config.pbtxt"
-        config = text_format.Parse(file.read_text(), ModelConfig())
+        config = text_format.Parse(file.read_text("utf-8"), ModelConfig())
         config.instance_group[0].count = getattr(instances, model)
         if model == "preprocess":
             config.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
-        file.write_text(text_format.MessageToString(config))
+        file.write_text(text_format.MessageToString(config), "utf-8")
     return copy

@@ -26,7 +26,7 @@ def test_examples_run(
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / document).read_text()
+    text = (ROOT / document).read_text("utf-8")
     examples = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
     assert "gazecrop" in examples
     here = f":{address.grpc}"
@@ -37,7 +37,7 @@ def test_examples_run(
 def test_commands_of_the_client_guide_are_those_of_the_parser() -> None:
     from gazecrop.__main__ import _parser
 
-    text = (ROOT / "docs/client.md").read_text()
+    text = (ROOT / "docs/client.md").read_text("utf-8")
     commands = re.findall(r"^gazecrop (.*?)(?:$|\s+[#|<>])", text, re.MULTILINE)
     assert len(commands) == 6
     for command in commands:
@@ -48,7 +48,9 @@ def test_the_readmes_request_by_curl_is_answered(
     address: embedded.Address, client: gazecrop.Client, photo: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
-    (command,) = re.findall(r"^(curl .*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.M)
+    (command,) = re.findall(
+        r"^(curl .*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.M
+    )
     command = command.replace(":8000", f":{address.http}")
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)
     answer = (tmp_path / "answer").read_bytes()
@@ -70,13 +72,13 @@ def test_the_readmes_request_by_curl_is_answered(
 
 @pytest.mark.parametrize("document", figures.DOCUMENTS)
 def test_the_figures_of_a_document_are_those_of_the_measurements(document: str) -> None:
-    text = (ROOT / document).read_text()
+    text = (ROOT / document).read_text("utf-8")
     assert figures.BLOCK.search(text)
     assert figures.rewritten(text) == text, "run make figures"
 
 
 def test_a_figure_that_was_changed_by_hand_is_found() -> None:
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text("utf-8")
     ours = re.search(r"^\| \*\*gazecrop\*\* \| (\S+) ", text, re.MULTILINE)
     assert ours
     forged = text[: ours.start(1)] + "0.99" + text[ours.end(1) :]
@@ -84,7 +86,7 @@ def test_a_figure_that_was_changed_by_hand_is_found() -> None:
 
 
 def test_every_table_of_figures_is_in_a_document() -> None:
-    texts = [(ROOT / document).read_text() for document in figures.DOCUMENTS]
+    texts = [(ROOT / document).read_text("utf-8") for document in figures.DOCUMENTS]
     used = {name for text in texts for _, name, _, _ in figures.BLOCK.findall(text)}
     assert used == set(figures.TABLES)
 

@@ -34,7 +34,7 @@ def sources(folder: str) -> list[Path]:
 
 def imported(source: Path) -> Iterator[str]:
     """Full names of all that a file imports, wherever it does."""
-    for node in ast.walk(ast.parse(source.read_text(), str(source))):
+    for node in ast.walk(ast.parse(source.read_text("utf-8"), str(source))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

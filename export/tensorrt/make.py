@@ -3,19 +3,21 @@
 Import it after `machine.load_tensorrt`.
 """
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import onnx
 import tensorrt as trt
 
-from export.files import write_whole
 from export.fp16 import to_fp16
 from export.parity import canvas_of, densities, largest_move, sample_batch
 from export.tensorrt.build import build
 from export.tensorrt.engine import Engine, loaded
 from export.tensorrt.machine import EngineError, Gpu
-from export.tensorrt.plan import MAX_BATCH, TOLERANCES, PlanInfo, sha256
+from export.tensorrt.plan import MAX_BATCH, TOLERANCES, PlanInfo, beside, sha256
+from training.files import whole
 
 TIMED_BATCHES = (1, 8, MAX_BATCH)
 
@@ -35,7 +37,8 @@ def make(model: Path, out: Path, gpu: Gpu, precision: str, hardware_compatible: 
                 f"the engine moves {moved:.2%} of a photo's density; in {precision} "
                 f"{TOLERANCES[precision]:.2%} is allowed. {out} was left as it was."
             )
-        write_whole(out, plan)
+        with whole(out) as file:
+            file.write_bytes(plan)
         info = PlanInfo(
             tensorrt=trt.__version__,
             gpu=gpu.name,
@@ -45,7 +48,8 @@ def make(model: Path, out: Path, gpu: Gpu, precision: str, hardware_compatible: 
             hardware_compatible=hardware_compatible,
             model_sha256=sha256(model),
         )
-        info.write(out)
+        with whole(beside(out)) as file:
+            file.write_text(json.dumps(asdict(info), indent=2) + "\n")
         print(f"wrote {out}; at most {moved:.2%} of a photo's density moved")
         report_speed(engine, canvas_of(graph))
 

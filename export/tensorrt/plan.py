@@ -7,10 +7,9 @@ that the model has failed. `misfits` says it before, in words, and needs no pack
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from export.files import write_whole
 from export.tensorrt.machine import EngineError, Gpu, release
 
 PLAN = Path(__file__).parents[2] / "model_repository" / "student" / "1" / "model.plan"
@@ -33,10 +32,6 @@ class PlanInfo:
     max_batch: int
     hardware_compatible: bool
     model_sha256: str  # of the float32 ONNX it comes from
-
-    def write(self, plan: Path) -> None:
-        text = json.dumps(asdict(self), indent=2) + "\n"
-        write_whole(beside(plan), text.encode())
 
     @staticmethod
     def read(plan: Path) -> "PlanInfo":
@@ -98,7 +93,7 @@ def outdated(info: PlanInfo, plan: Path) -> list[str]:
     model, config = plan.with_name("model.onnx"), plan.parent.parent / "configs" / "gpu.pbtxt"
     if model.is_file() and sha256(model) != info.model_sha256:
         found.append(f"{model} has changed since {plan.name} was built from it")
-    text = config.read_text() if config.is_file() else ""
+    text = config.read_text("utf-8") if config.is_file() else ""
     wanted = re.search(r"^max_batch_size:\s*(\d+)", text, re.MULTILINE)
     if wanted is not None and int(wanted[1]) > info.max_batch:
         found.append(

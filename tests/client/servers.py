@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server import embedded
+from tests.conftest import LOGS
 
 
 @contextlib.contextmanager
@@ -21,6 +22,7 @@ def triton(
     model_repository: Path = embedded.MODEL_REPOSITORY,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A Triton that is killed at the end, or may be before: nobody waits for it."""
+    LOGS.append(folder / "triton.log")
     with (
         (folder / "triton.log").open("a") as log,
         embedded.run(address, model_repository, log, options) as process,

@@ -27,7 +27,7 @@ class Instruction:
 
 
 def read(path: Path) -> list[Instruction]:
-    text = re.sub(r"^\s*#.*\n", "", path.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^\s*#.*\n", "", path.read_text("utf-8"), flags=re.MULTILINE)
     lines = text.replace("\\\n", " ").splitlines()
     split = [line.split(maxsplit=1) for line in lines if line.strip()]
     return [Instruction(name, value.strip()) for name, value in split]

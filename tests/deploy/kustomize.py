@@ -13,7 +13,7 @@ Object = dict[str, Any]
 
 def load(path: Path) -> Object:
     """The one object in a file."""
-    [loaded] = yaml.safe_load_all(path.read_text())
+    [loaded] = yaml.safe_load_all(path.read_text("utf-8"))
     return dict(loaded)
 
 
@@ -57,7 +57,7 @@ def _config_map(folder: Path, generator: Object) -> Object:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": generator["name"], "labels": generator["options"]["labels"]},
-        "data": {name: (folder / name).read_text() for name in generator["files"]},
+        "data": {name: (folder / name).read_text("utf-8") for name in generator["files"]},
     }
 
 

@@ -28,12 +28,12 @@ else:
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 DOCKERFILES = ("Dockerfile", "cpu.Dockerfile")
 
 
 def pins() -> dict[str, str]:
-    lines = (DEPLOY / "constraints.txt").read_text().splitlines()
+    lines = (DEPLOY / "constraints.txt").read_text("utf-8").splitlines()
     return dict(line.split("==") for line in lines if not line.startswith("#"))
 
 
@@ -54,7 +54,7 @@ def test_users_have_numbers_and_are_not_root(name: str) -> None:
 
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_what_is_copied_is_there_and_sent_to_the_builder(name: str) -> None:
-    rules = (DEPLOY / f"{name}.dockerignore").read_text().split()
+    rules = (DEPLOY / f"{name}.dockerignore").read_text("utf-8").split()
     assert rules[0] == "*"
     sent = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
     copied = {
@@ -72,7 +72,7 @@ def test_what_is_copied_is_there_and_sent_to_the_builder(name: str) -> None:
 
 def test_the_plan_is_sent_to_the_builder_of_the_gpu_image_alone() -> None:
     for name, ignored in (("Dockerfile", False), ("cpu.Dockerfile", True)):
-        rules = (DEPLOY / f"{name}.dockerignore").read_text().split()
+        rules = (DEPLOY / f"{name}.dockerignore").read_text("utf-8").split()
         plan = "model_repository/student/1/model.plan"
         matching = [rule for rule in rules[1:] if rule[0] != "!" and fnmatch.fnmatch(plan, rule)]
         assert bool(matching) is ignored
@@ -106,7 +106,9 @@ def extra(name: str) -> list[str]:
 
 
 def test_all_that_the_preprocessing_imports_is_pinned_in_the_gpu_image() -> None:
-    sources = " ".join(path.read_text() for path in (ROOT / "model_repository").rglob("*.py"))
+    sources = " ".join(
+        path.read_text("utf-8") for path in (ROOT / "model_repository").rglob("*.py")
+    )
     imported = set(re.findall(r"^(?:import|from) (\w+)", sources, re.MULTILINE))
     needed = {embedded.PACKAGES[module] for module in imported if module in embedded.PACKAGES}
     [install] = [
@@ -119,7 +121,7 @@ def test_all_that_the_preprocessing_imports_is_pinned_in_the_gpu_image() -> None
 
 
 def test_one_version_of_tensorrt() -> None:
-    text = (DEPLOY / "Dockerfile").read_text()
+    text = (DEPLOY / "Dockerfile").read_text("utf-8")
     assert len(set(re.findall(r"(?:TensorRT |bindings==)(\d+(?:\.\d+){3})", text))) == 1
 
 

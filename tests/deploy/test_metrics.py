@@ -23,7 +23,7 @@ GPU_METRICS = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes"}
 
 
 def dashboard_queries() -> list[str]:
-    dashboard = json.loads((PROMETHEUS / "dashboard.json").read_text())
+    dashboard = json.loads((PROMETHEUS / "dashboard.json").read_text("utf-8"))
     variables = [variable["query"] for variable in dashboard["templating"]["list"]]
     return variables + [
         target["expr"] for panel in dashboard["panels"] for target in panel["targets"]
@@ -31,13 +31,13 @@ def dashboard_queries() -> list[str]:
 
 
 def adapter_rule() -> dict[str, str]:
-    values = yaml.safe_load((PROMETHEUS / "adapter-values.yaml").read_text())
+    values = yaml.safe_load((PROMETHEUS / "adapter-values.yaml").read_text("utf-8"))
     [rule] = values["rules"]["custom"]
     return dict(rule)
 
 
 def alerts() -> list[str]:
-    [block] = re.findall(r"```promql\n(.*?)```", README.read_text(), re.DOTALL)
+    [block] = re.findall(r"```promql\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     return [line for line in block.splitlines() if not line.startswith("#")]
 
 

@@ -30,7 +30,7 @@ def config(model: str, name: str = "") -> ModelConfig:
     path = MODEL_REPOSITORY / model / "configs" / f"{name}.pbtxt"
     if not path.is_file():
         path = MODEL_REPOSITORY / model / "config.pbtxt"
-    return text_format.Parse(path.read_text(), ModelConfig())
+    return text_format.Parse(path.read_text("utf-8"), ModelConfig())
 
 
 def tensors(*groups: object) -> dict[str, tuple[int, list[int]]]:

@@ -176,10 +176,10 @@ def test_unusable_uploads_say_the_step_and_the_reason(
 def test_scans_after_one_that_holds_the_whole_photo_are_refused(
     preprocess: types.ModuleType,
 ) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # others may have the processor meanwhile
     with pytest.raises(preprocess.Unusable, match="damaged"):
         preprocess.load(scan_bomb(progressive=False, scans=30), CANVAS)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize("cut", range(2, 24))

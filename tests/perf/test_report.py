@@ -104,7 +104,9 @@ def test_overload_of_the_ensemble(grpc: str) -> None:
 
 
 def test_the_network_is_the_one_that_the_server_loads() -> None:
-    backend = (MODELS.parent / "server" / "backends" / "onnxruntime" / "model.py").read_text()
+    backend = (MODELS.parent / "server" / "backends" / "onnxruntime" / "model.py").read_text(
+        encoding="utf-8"
+    )
     named = re.search(r"^INT8_INSTRUCTIONS = ({.*})$", backend, re.MULTILINE)
     assert named
     assert ast.literal_eval(named[1]) == INT8_INSTRUCTIONS

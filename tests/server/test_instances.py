@@ -9,7 +9,9 @@ from server.instances import Instances, suited_to, usable_cores, with_instances
 
 
 def config(model: str, repository: Path) -> ModelConfig:
-    return text_format.Parse((repository / model / "config.pbtxt").read_text(), ModelConfig())
+    return text_format.Parse(
+        (repository / model / "config.pbtxt").read_text("utf-8"), ModelConfig()
+    )
 
 
 def test_the_shipped_configuration_suits_two_cores() -> None:

@@ -272,7 +272,7 @@ def main() -> None:
         print(texts[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "croppers.md").write_text("\n".join(texts))
+        (args.out / "croppers.md").write_text("\n".join(texts), "utf-8")
         (args.out / "croppers.json").write_text(json.dumps(numbers, indent=2) + "\n")
 
 

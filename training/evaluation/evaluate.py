@@ -259,7 +259,7 @@ def main() -> None:
         print(texts[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "evaluation.md").write_text("\n".join(texts))
+        (args.out / "evaluation.md").write_text("\n".join(texts), "utf-8")
         (args.out / "evaluation.json").write_text(json.dumps(numbers, indent=2) + "\n")
 
 

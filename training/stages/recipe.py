@@ -77,7 +77,7 @@ def read(path: Path) -> Recipe:
         OSError: the file cannot be read.
         ValueError: it is no TOML, or a key is unknown or missing; the message names it.
     """
-    recipe: Recipe = _build(Recipe, tomllib.loads(path.read_text()), path.name)
+    recipe: Recipe = _build(Recipe, tomllib.loads(path.read_text("utf-8")), path.name)
     if recipe.shipped_gmac not in recipe.pruning.gmac:
         raise ValueError(f"{path.name}: shipped_gmac {recipe.shipped_gmac} is not in pruning.gmac")
     return recipe

@@ -217,10 +217,11 @@ def test_the_command_writes_the_tables(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    command = f"croppers --data {folder} --data {folder} --model ours={CHECKPOINT} --out {tmp_path}"
-    monkeypatch.setattr(sys, "argv", command.split())
+    data = ["--data", str(folder)] * 2
+    model = ["--model", f"ours={CHECKPOINT}"]
+    monkeypatch.setattr(sys, "argv", ["croppers", *data, *model, "--out", str(tmp_path)])
     croppers.main()
-    written = (tmp_path / "croppers.md").read_text()
+    written = (tmp_path / "croppers.md").read_text("utf-8")
     assert written.count("| ours |") == written.count(f"| {BEST} |") == 2
     assert written.splitlines()[2] in capsys.readouterr().out
     rows = json.loads((tmp_path / "croppers.json").read_text())[folder.name]["rows"]

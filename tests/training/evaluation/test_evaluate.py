@@ -89,10 +89,11 @@ def test_the_command_writes_the_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_set(tmp_path / "set")
-    command = f"evaluate --data {folder} --data {folder} --model ours={CHECKPOINT} --out {tmp_path}"
-    monkeypatch.setattr(sys, "argv", command.split())
+    data = ["--data", str(folder)] * 2
+    model = ["--model", f"ours={CHECKPOINT}"]
+    monkeypatch.setattr(sys, "argv", ["evaluate", *data, *model, "--out", str(tmp_path)])
     evaluate.main()
-    written = (tmp_path / "evaluation.md").read_text()
+    written = (tmp_path / "evaluation.md").read_text("utf-8")
     assert written.count("| ours |") == 2
     assert written.count(f"| {HALF} |") == 2
     assert written.splitlines()[2] in capsys.readouterr().out

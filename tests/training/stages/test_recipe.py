@@ -24,6 +24,6 @@ def test_a_mistake_in_a_recipe_is_named(
     tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     path = tmp_path / "recipe.toml"
-    path.write_text(RECIPE.read_text().replace(*change))
+    path.write_text(RECIPE.read_text("utf-8").replace(*change))
     with pytest.raises(ValueError, match=message):
         read(path)
