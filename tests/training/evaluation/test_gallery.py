@@ -75,8 +75,8 @@ def test_the_command_draws_the_worst_first(
 
     monkeypatch.setattr(gallery, "gallery", remembered)
     out = tmp_path / "gallery.png"
-    command = f"gallery --data {folder} --model ours={CHECKPOINT} --worst --count 3 --out {out}"
-    monkeypatch.setattr(sys, "argv", command.split())
+    photos = ["--data", str(folder), "--model", f"ours={CHECKPOINT}", "--worst", "--count", "3"]
+    monkeypatch.setattr(sys, "argv", ["gallery", *photos, "--out", str(out)])
     gallery.main()
     scores = [
         gallery.row(photo, gallery.open_models([("ours", CHECKPOINT)])).nss

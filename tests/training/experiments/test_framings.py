@@ -60,7 +60,8 @@ def test_the_command_prints_every_framing_of_every_shape(
     checkpoint = tmp_path / "student.safetensors"
     student.save(student.Student(TINY), checkpoint)
     folder = write_set(tmp_path / "set", photos=12, size=(120, 90))
-    monkeypatch.setattr(sys, "argv", f"framings --data {folder} --checkpoint {checkpoint}".split())
+    arguments = ["--data", str(folder), "--checkpoint", str(checkpoint)]
+    monkeypatch.setattr(sys, "argv", ["framings", *arguments])
     monkeypatch.setattr(framings, "FEWEST_FIXATIONS", 1)
     framings.main()
     lines = capsys.readouterr().out.splitlines()
