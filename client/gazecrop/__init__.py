@@ -24,6 +24,7 @@ from gazecrop._files import PHOTO_SUFFIXES, encode
 from gazecrop._geometry import Rect, parse_ratio
 from gazecrop._overlay import overlay
 from gazecrop._saliency import CropOptions, Saliency
+from gazecrop._things import Cut
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Client",
     "Crop",
     "CropOptions",
+    "Cut",
     "DeadlineExceeded",
     "GazecropError",
     "ImageRejected",

@@ -25,6 +25,7 @@ from gazecrop._geometry import Size, parse_ratio
 from gazecrop._photo import Photo
 from gazecrop._pipeline import in_order
 from gazecrop._progress import Progress
+from gazecrop._window import TOLERANCE
 
 DEFAULT_RATIOS = ["16:9", "1:1", "4:5"]
 
@@ -100,12 +101,25 @@ def _add_crop_options(crop: argparse.ArgumentParser) -> None:
     crop.add_argument(
         "--out", default="crops", metavar="DIR", help="or - for one crop to standard output"
     )
-    crop.add_argument("--overlay", action="store_true", help="also draw heat map and frames")
+    crop.add_argument(
+        "--overlay",
+        nargs="?",
+        choices=["saliency", "integrity"],
+        const="saliency",
+        metavar="MAP",
+        help="also draw a map, saliency (the default) or integrity, and the frames",
+    )
     crop.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
     crop.add_argument("--dry-run", action="store_true", help="choose crops, write no picture")
     crop.add_argument("--pad", action="store_true", help="pad instead where a crop loses too much")
     crop.add_argument("--min-kept", type=float, default=0.5, help="too much is to keep less (0.5)")
     crop.add_argument("--zoom", type=float, default=1.0, help="smaller windows by this factor")
+    crop.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help=f"attention to give up, to cut through fewer heads and words ({TOLERANCE})",
+    )
     crop.add_argument("--method", choices=["mass", "point", "centre"], default="mass")
 
 
@@ -159,7 +173,7 @@ class Job:
             sys.stdout.buffer.write(encode(picture)[0])
             return []
         if self.args.overlay:
-            pictures["overlay"] = overlay(photo, saliency, crops)
+            pictures["overlay"] = overlay(photo, saliency, crops, self.args.overlay)
         out = Path(self.args.out) / source.name
         return [
             str(save(picture, out.with_name(f"{out.name}-{name}"), self.sources))
@@ -180,7 +194,9 @@ def _crop(client: Client, args: argparse.Namespace) -> int:
         raise InvalidArgument("standard output takes one crop of one photo")
     if args.out == STANDARD and (args.json or args.overlay):
         raise InvalidArgument("standard output takes the crop alone, no JSON and no overlay")
-    options = CropOptions(zoom=args.zoom, method=args.method, min_kept=args.min_kept)
+    options = CropOptions(
+        zoom=args.zoom, tolerance=args.tolerance, min_kept=args.min_kept, method=args.method
+    )
     inputs = {source.path.resolve() for source in sources if source.path}
     return _for_each(sources, Job(client, shapes, options, args, inputs), args.jobs)
 
@@ -188,7 +204,10 @@ def _crop(client: Client, args: argparse.Namespace) -> int:
 def _predict(client: Client, args: argparse.Namespace) -> int:
     def line(source: Source) -> str:
         saliency = client.predict(source.read())
-        return json.dumps({**_description(source, saliency), "density": saliency.density.tolist()})
+        description = {**_description(source, saliency), "density": saliency.density.tolist()}
+        if saliency.integrity is not None:
+            description["integrity"] = saliency.integrity.tolist()
+        return json.dumps(description)
 
     return _for_each(find_photos(args.photos), line, args.jobs)
 
@@ -218,10 +237,7 @@ def _description(
         "salient_point": saliency.salient_point,
     }
     if crops is not None:
-        description["crops"] = {
-            name: {**crop.rect._asdict(), "kept": round(crop.kept, 4), "advice": crop.advice}
-            for name, crop in crops.items()
-        }
+        description["crops"] = {name: crop.to_dict() for name, crop in crops.items()}
     return description
 
 

@@ -80,7 +80,8 @@ class Client(Connection):
         Args:
             photo, timeout, metadata: as for `predict`.
             ratios: width to height, each as "16:9", 1.78 or (1200, 675).
-            options: focus, keep, avoid, zoom, min_kept, method; see `gazecrop.CropOptions`.
+            options: focus, keep, avoid, zoom, tolerance, min_kept, method; see
+                `gazecrop.CropOptions`.
 
         Raises:
             gazecrop.InvalidArgument: one of the ratios is none; nothing was sent.

@@ -177,10 +177,15 @@ def inputs(upload: Upload) -> list[triton.InferInput]:
 
 
 def answer(result: triton.InferResult, upload: Upload) -> Saliency:
-    """The prediction in a response; for a shrunken copy, in pixels of the photo itself."""
+    """The prediction in a response; for a shrunken copy, in pixels of the photo itself.
+
+    The request names no outputs, so the server sends all that it has: an older one no integrity.
+    """
     density, size = result.as_numpy("SALIENCY"), result.as_numpy("IMAGE_SIZE")
+    integrity = result.as_numpy("INTEGRITY")
     width, height = size[0].tolist()
-    return Saliency(density[0], upload.size or (width, height))
+    known = None if integrity is None else integrity[0]
+    return Saliency(density[0], upload.size or (width, height), known)
 
 
 def _positive(timeout: float) -> float:

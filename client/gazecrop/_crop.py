@@ -1,13 +1,14 @@
 """A chosen window: cut it out, or pad the photo instead."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image, ImageColor
 
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Rect, Size, parse_size
 from gazecrop._photo import Photo, decoded, resizable
+from gazecrop._things import Cut
 
 MAX_PADDED_PIXELS = 64_000_000
 
@@ -31,6 +32,8 @@ class Crop:
         size: (width, height) of the upright photo that it was chosen for.
         ratio: the wanted width over height.
         min_kept: below it, `advice` is not to crop.
+        cuts: the heads and lines of text that its edges cut, most attention first; None where
+            the server does not tell.
     """
 
     rect: Rect
@@ -38,11 +41,32 @@ class Crop:
     size: Size
     ratio: float
     min_kept: float
+    cuts: tuple[Cut, ...] | None = None
 
     @property
     def advice(self) -> Literal["crop", "pad"]:
-        """ "pad" if the crop loses so much that the photo should rather be shown whole."""
-        return "crop" if self.kept >= self.min_kept else "pad"
+        """ "pad" if the crop loses so much that the photo should rather be shown whole.
+
+        The attention on what is cut is lost, too: half a face is no face.
+        """
+        spoilt = sum(cut.attention for cut in self.cuts or ())
+        return "crop" if self.kept - spoilt >= self.min_kept else "pad"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What there is to tell of it, in the types of JSON.
+
+        Returns:
+            left, top, width, height in pixels; kept; advice; and, unless that is not known, cuts:
+            a list of left, top, width, height, inside, attention.
+        """
+        description: dict[str, Any] = {
+            **self.rect._asdict(),
+            "kept": round(self.kept, 4),
+            "advice": self.advice,
+        }
+        if self.cuts is not None:
+            description["cuts"] = [cut.to_dict() for cut in self.cuts]
+        return description
 
     @property
     def padding(self) -> Padding:

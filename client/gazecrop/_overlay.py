@@ -1,12 +1,15 @@
-"""A picture of a prediction: the heat map, the crop frames and the salient point."""
+"""A picture of a prediction: a map of it, the crop frames and the salient point."""
 
 import itertools
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from gazecrop._crop import Crop
+from gazecrop._errors import InvalidArgument
 from gazecrop._photo import Photo, upright
 from gazecrop._saliency import Saliency
 
@@ -16,23 +19,32 @@ HEAT = np.array([(40, 0, 90), (200, 20, 90), (255, 120, 30), (255, 235, 90)], fl
 HEAT_OPACITY = 0.75
 
 
-def overlay(photo: Photo, saliency: Saliency, crops: Mapping[str, Crop]) -> Image.Image:
+def overlay(
+    photo: Photo,
+    saliency: Saliency,
+    crops: Mapping[str, Crop],
+    shown: Literal["saliency", "integrity"] = "saliency",
+) -> Image.Image:
     """Draw a prediction over its photo.
 
     Args:
         photo: the photo that was predicted.
         saliency: its prediction.
         crops: frames to draw, by their labels ("16:9", say).
+        shown: the map: where people look, or what a cut spoils.
 
     Returns:
         An RGB picture of at most `LONGEST_SIDE` pixels a side.
 
     Raises:
-        gazecrop.InvalidArgument: the photo cannot be decoded.
+        gazecrop.InvalidArgument: the photo cannot be decoded, or the prediction has no such map.
     """
+    values = {"saliency": saliency.density, "integrity": saliency.integrity}.get(shown)
+    if values is None:
+        raise InvalidArgument(f"this prediction has no map of {shown!r} to show")
     picture = upright(photo).convert("RGB")
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    picture = _with_heat(picture, saliency)
+    picture = _with_heat(picture, values / max(values.max(), np.finfo(np.float32).tiny))
     draw = ImageDraw.Draw(picture)
     scale = picture.width / saliency.size[0]
     line = max(2, round(max(picture.size) / 300))
@@ -49,10 +61,10 @@ def overlay(photo: Photo, saliency: Saliency, crops: Mapping[str, Crop]) -> Imag
     return picture
 
 
-def _with_heat(picture: Image.Image, saliency: Saliency) -> Image.Image:
-    """Cool where few look and hot where many do; where none look the photo shows through."""
-    heat = Image.fromarray(saliency.density).resize(picture.size, Image.Resampling.BICUBIC)
-    level = np.clip(np.asarray(heat) / saliency.density.max(), 0, 1) ** 0.5
+def _with_heat(picture: Image.Image, values: NDArray[np.float32]) -> Image.Image:
+    """Cool where the values 0–1 are low and hot where high; at 0 the photo shows through."""
+    heat = Image.fromarray(values).resize(picture.size, Image.Resampling.BICUBIC)
+    level = np.clip(np.asarray(heat), 0, 1) ** 0.5
     steps = np.linspace(0, 1, len(HEAT))
     colour = np.stack([np.interp(level, steps, channel) for channel in HEAT.T], axis=-1)
     opacity = HEAT_OPACITY * level[..., None]

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypedDict
 
 import numpy as np
@@ -25,9 +26,20 @@ from gazecrop._geometry import (
     parse_size,
     window_size,
 )
-from gazecrop._window import Candidates, Constraints, Method, choose, choose_several, kept
+from gazecrop._things import Things
+from gazecrop._window import (
+    TOLERANCE,
+    Candidates,
+    Constraints,
+    Integrity,
+    Method,
+    choose,
+    choose_several,
+    kept,
+)
 
-VERSION = 1  # of the stored form
+VERSION = 2  # of the stored form; 1 had no integrity
+ROUNDING = 1e-3  # of an integrity, beyond 0 and 1
 
 
 class CropOptions(TypedDict, total=False):
@@ -38,6 +50,8 @@ class CropOptions(TypedDict, total=False):
     keep: boxes that must be inside: faces that the caller knows of, a logo.
     avoid: boxes that must stay outside: a watermark.
     zoom: how many times smaller the window is than the largest; 1 by default.
+    tolerance: how much less of the attention than the best a window may hold, to cut through
+        fewer heads and lines of text; 0.02 by default, 0 for the most attention whatever it cuts.
     min_kept: share of the attention below which `Crop.advice` is to pad; 0.5 by default.
     method: "mass" (the default) puts the window where it holds the most attention, "point"
         around the salient point, as Twitter did in 2018, "centre" in the middle of the photo.
@@ -47,6 +61,7 @@ class CropOptions(TypedDict, total=False):
     keep: Sequence[Box]
     avoid: Sequence[Box]
     zoom: float
+    tolerance: float
     min_kept: float
     method: Method
 
@@ -59,18 +74,24 @@ class Saliency:
         density: float32 [h, w], the probability that gaze falls into each cell of a grid
             over the whole upright photo; sums to 1.
         size: (width, height) of the upright photo in pixels.
+        integrity: float32 [h, w], how much of each cell belongs to something that a cut spoils,
+            a head or a line of text, from 0 to 1; None where the server does not tell.
 
     Raises:
-        gazecrop.InvalidArgument: `density` is no map of finite values ≥ 0 with a positive sum, or
-            `size` is not two positive whole numbers.
+        gazecrop.InvalidArgument: `density` is no map of finite values ≥ 0 with a positive sum,
+            `size` is not two positive whole numbers, or `integrity` is no map of values from 0
+            to 1 on the same grid.
     """
 
     density: NDArray[np.float32]
     size: Size
+    integrity: NDArray[np.float32] | None
 
-    def __init__(self, density: ArrayLike, size: Size) -> None:
+    def __init__(self, density: ArrayLike, size: Size, integrity: ArrayLike | None = None) -> None:
         object.__setattr__(self, "density", _normalised(density))
         object.__setattr__(self, "size", parse_size(size))
+        checked = None if integrity is None else _integrity(integrity, self.density.shape)
+        object.__setattr__(self, "integrity", checked)
 
     @property
     def salient_point(self) -> tuple[int, int]:
@@ -83,13 +104,15 @@ class Saliency:
     def crop(self, ratio: Ratio, **options: Unpack[CropOptions]) -> Crop:
         """The window of an aspect ratio that holds the most predicted attention.
 
-        Attention counts a little less far from the centre of the photo.
+        Attention counts a little less far from the centre of the photo. Where the integrity is
+        known, a window that holds a little less may be chosen because its edges cut through less.
 
         It is the largest of this ratio in the photo, unless `zoom` asks for a smaller one.
 
         Args:
             ratio: width to height, as "16:9", 1.78 or (1200, 675).
-            options: focus, keep, avoid, zoom, min_kept, method; see `gazecrop.CropOptions`.
+            options: focus, keep, avoid, zoom, tolerance, min_kept, method; see
+                `gazecrop.CropOptions`.
 
         Raises:
             gazecrop.InvalidArgument: this is no aspect ratio, or an option makes no sense
@@ -121,14 +144,16 @@ class Saliency:
         return self._crops(parse_ratio(ratio), n, **options)
 
     def to_json(self) -> str:
-        """A small text to store (about 6 kB), from which `from_json` restores this exactly."""
-        values = base64.b64encode(self.density.astype("<f4").tobytes()).decode()
+        """A small text to store, about 6 kB a map, which `from_json` restores exactly."""
         stored = {"version": VERSION, "size": self.size, "grid": self.density.shape}
-        return json.dumps({**stored, "density": values})
+        stored["density"] = _encoded(self.density)
+        if self.integrity is not None:
+            stored["integrity"] = _encoded(self.integrity)
+        return json.dumps(stored)
 
     @staticmethod
     def from_json(text: str | bytes) -> Saliency:
-        """Restore what `to_json` stored.
+        """Restore what `to_json` stored, in this version of gazecrop or an earlier one.
 
         Raises:
             gazecrop.InvalidArgument: the text is something else, or of a later version.
@@ -136,14 +161,23 @@ class Saliency:
         try:
             stored = json.loads(text)
             version = stored["version"]
-            if version == VERSION:
-                values = np.frombuffer(base64.b64decode(stored["density"]), "<f4")
-                return Saliency(values.reshape(stored["grid"]), tuple(stored["size"]))
+            if version in range(1, VERSION + 1):
+                maps = {
+                    name: np.frombuffer(base64.b64decode(stored[name]), "<f4")
+                    for name in ("density", "integrity")
+                    if name in stored
+                }
+                maps = {name: values.reshape(stored["grid"]) for name, values in maps.items()}
+                return Saliency(maps["density"], tuple(stored["size"]), maps.get("integrity"))
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidArgument(f"this is no stored saliency: {error}") from error
         raise InvalidArgument(
-            f"this saliency was stored in version {version!r}; this gazecrop reads {VERSION}"
+            f"this saliency was stored in version {version!r}; this gazecrop reads up to {VERSION}"
         )
+
+    @cached_property
+    def _things(self) -> Things | None:
+        return None if self.integrity is None else Things(self.integrity)
 
     def _crops(
         self,
@@ -154,11 +188,14 @@ class Saliency:
         keep: Sequence[Box] = (),
         avoid: Sequence[Box] = (),
         zoom: float = 1.0,
+        tolerance: float = TOLERANCE,
         min_kept: float = 0.5,
         method: Method = "mass",
     ) -> list[Crop]:
         if not 1 <= zoom < float("inf"):
             raise InvalidArgument(f"a zoom is a number of at least 1, not {zoom!r}")
+        if not 0 <= tolerance <= 1:
+            raise InvalidArgument(f"a tolerance is a share from 0 to 1, not {tolerance!r}")
         if not 0 <= min_kept <= 1:
             raise InvalidArgument(f"min_kept is a share from 0 to 1, not {min_kept!r}")
         if method not in ("mass", "point", "centre"):
@@ -171,17 +208,23 @@ class Saliency:
             target = left + width / 2, top + height / 2
         constraints = Constraints(inside, [parse_box("avoid", box, self.size) for box in avoid])
         window = window_size(self.size, ratio, zoom)
-        candidates = Candidates(self.density.shape, self.size, window, constraints, target)
+        integrity, marks = None, self.density.shape
+        if self.integrity is not None and tolerance:
+            integrity = Integrity.of(self.integrity, self.density, tolerance)
+            marks = marks[0] * 2, marks[1] * 2  # what an edge cuts turns in the middles of cells
+        candidates = Candidates(marks, self.size, window, constraints, target)
         rects = (
-            [choose(self.density, candidates, method)]
+            [choose(self.density, integrity, candidates, method)]
             if n == 1
-            else choose_several(self.density, candidates, n)
+            else choose_several(self.density, integrity, candidates, n)
         )
         crops = [self._described(rect, ratio, min_kept) for rect in rects]
         return sorted(crops, key=lambda crop: -crop.kept) if n > 1 else crops
 
     def _described(self, rect: Rect, ratio: float, min_kept: float) -> Crop:
-        return Crop(rect, kept(self.density, self.size, rect), self.size, ratio, min_kept)
+        share = kept(self.density, self.size, rect)
+        cuts = None if self._things is None else self._things.cut(self.density, self.size, rect)
+        return Crop(rect, share, self.size, ratio, min_kept, cuts)
 
 
 def _normalised(density: ArrayLike) -> NDArray[np.float32]:
@@ -191,3 +234,18 @@ def _normalised(density: ArrayLike) -> NDArray[np.float32]:
     if not values.sum() > 0:
         raise InvalidArgument("a density needs a positive sum")
     return (values / values.sum()).astype(np.float32)
+
+
+def _integrity(integrity: ArrayLike, grid: tuple[int, ...]) -> NDArray[np.float32]:
+    values = np.asarray(integrity, np.float64)
+    if values.shape != grid:
+        raise InvalidArgument(
+            f"an integrity is a map on the density's grid {grid}, not {values.shape}"
+        )
+    if not ((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all():
+        raise InvalidArgument("an integrity has finite values from 0 to 1")
+    return values.clip(0, 1).astype(np.float32)
+
+
+def _encoded(values: NDArray[np.float32]) -> str:
+    return base64.b64encode(values.astype("<f4").tobytes()).decode()

@@ -4,6 +4,11 @@ With the mass of each cell spread evenly over it, the mass in a window is a bili
 of the window's place as long as none of its edges crosses an edge of a cell. Such a function
 is largest in a corner of its domain, so only the places where edges meet are tried, and the
 best of them is the best of all.
+
+A window that holds a little less attention may cut through fewer heads and lines of text. Where
+these are known, each that an edge crosses costs some attention, a deep cut more than a shallow
+one and one where people look more than one where they don't. No window is chosen that holds less
+than the best by more than the tolerance. docs/integrity.md compares this rule with others.
 """
 
 import math
@@ -21,6 +26,8 @@ Method: TypeAlias = Literal["mass", "point", "centre"]
 Floats: TypeAlias = NDArray[np.float64]
 
 CENTRE_SIGMA = 0.4  # of a side; see `centred`
+TOLERANCE = 0.02  # of the attention; docs/integrity.md has the curve that it was chosen on
+THING_COSTS = 0.5  # of the tolerance: one that is cut through the middle and looked at evenly
 MAX_IOU = 0.6  # intersection over union of any two of several crops
 
 
@@ -32,8 +39,39 @@ class Constraints:
     avoid: Sequence[Box] = ()  # outside
 
 
+@dataclass(frozen=True)
+class Integrity:
+    """What no cut should spoil, and what it is worth not to.
+
+    Attributes:
+        crossed_down, crossed_across: [h, w], what a line down through a column of cells, or
+            across a row, crosses in each of them.
+        tolerance: how much less of the attention than the best a window may hold.
+    """
+
+    crossed_down: Floats
+    crossed_across: Floats
+    tolerance: float
+
+    @staticmethod
+    def of(
+        integrity: NDArray[np.float32], density: NDArray[np.float32], tolerance: float
+    ) -> "Integrity":
+        """From the map of integrity and the density, both [h, w].
+
+        The more people look at a thing, the more it counts: as the root of the density there.
+        """
+        looked_at = np.sqrt(density * density.size)  # 1 where the density is that of an even spread
+        return Integrity(
+            _crossed(integrity) * looked_at, _crossed(integrity.T).T * looked_at, tolerance
+        )
+
+
 class Candidates:
     """The windows of one size that are worth trying.
+
+    Args:
+        grid: rows and columns whose edges a window's may lie on.
 
     Attributes:
         left, top: [columns] and [rows], the starts to combine.
@@ -74,6 +112,16 @@ class Candidates:
         columns = _shares(weights.shape[1], self.size[0], self.left, self.window[0])
         return np.asarray(rows @ weights @ columns.T)
 
+    def cuts(self, integrity: Integrity) -> Floats:
+        """How much each window's edges cut, in things, [rows, columns]."""
+        grid, edges = integrity.crossed_down.shape, []
+        for axis, starts in ((0, self.left), (1, self.top)):
+            arguments = grid[1 - axis], self.size[axis], starts, self.window[axis]
+            edges.append((_shares(*arguments), _at_edges(*arguments)))
+        (columns, sides), (rows, ends) = edges
+        down = rows @ integrity.crossed_down @ sides.T
+        return np.asarray(down + ends @ integrity.crossed_across @ columns.T)
+
     def distance(self, point: Point) -> Floats:
         """Squared distance of each window's centre from a point, [rows, columns]."""
         across = self.left + self.window[0] / 2 - point[0]
@@ -98,30 +146,51 @@ class Candidates:
         return Rect(int(self.left[column]), int(self.top[row]), *self.window)
 
 
-def choose(density: NDArray[np.float32], candidates: Candidates, method: Method) -> Rect:
+def choose(
+    density: NDArray[np.float32],
+    integrity: Integrity | None,
+    candidates: Candidates,
+    method: Method,
+) -> Rect:
     """The window that a method prefers among the allowed candidates.
 
-    "mass" holds the most attention, "point" is as near to the target as it may, "centre" to
-    the centre of the photo.
+    "mass" holds the most attention, less what it cuts; "point" is as near to the target as it
+    may, "centre" to the centre of the photo.
     """
     if method == "mass":
-        score = candidates.mass(centred(density))
-    else:
-        middle = candidates.size[0] / 2, candidates.size[1] / 2
-        score = -candidates.distance(candidates.target if method == "point" else middle)
+        return _heaviest(centred(density), integrity, candidates, candidates.allowed)
+    middle = candidates.size[0] / 2, candidates.size[1] / 2
+    score = -candidates.distance(candidates.target if method == "point" else middle)
     return candidates.best(score, candidates.allowed)
 
 
-def choose_several(density: NDArray[np.float32], candidates: Candidates, n: int) -> list[Rect]:
+def choose_several(
+    density: NDArray[np.float32], integrity: Integrity | None, candidates: Candidates, n: int
+) -> list[Rect]:
     """Up to n windows: each holds the most of the attention that the earlier ones left out."""
     remaining = centred(density)
     allowed, chosen = candidates.allowed.copy(), list[Rect]()
     while len(chosen) < n and allowed.any():
-        rect = candidates.best(candidates.mass(remaining), allowed)
+        rect = _heaviest(remaining, integrity, candidates, allowed)
         chosen.append(rect)
         allowed &= candidates.iou(rect) <= MAX_IOU
-        remaining = remaining * (1 - _covered(density.shape, candidates.size, rect))
+        remaining = remaining * (1 - covered(density.shape, candidates.size, rect))
     return chosen
+
+
+def _heaviest(
+    weights: Floats,
+    integrity: Integrity | None,
+    candidates: Candidates,
+    allowed: NDArray[np.bool_],
+) -> Rect:
+    """The allowed window that holds the most of the weights, less what it cuts."""
+    mass = candidates.mass(weights)
+    if integrity is None or not integrity.tolerance:
+        return candidates.best(mass, allowed)
+    enough = mass >= mass[allowed].max() - integrity.tolerance
+    price = THING_COSTS * integrity.tolerance
+    return candidates.best(mass - price * candidates.cuts(integrity), allowed & enough)
 
 
 def centred(density: NDArray[np.float32]) -> Floats:
@@ -141,10 +210,10 @@ def centred(density: NDArray[np.float32]) -> Floats:
 
 def kept(density: NDArray[np.float32], size: Size, rect: Rect) -> float:
     """The share of the density inside a rectangle."""
-    return float(min(1.0, (density * _covered(density.shape, size, rect)).sum(dtype=float)))
+    return float(min(1.0, (density * covered(density.shape, size, rect)).sum(dtype=float)))
 
 
-def _covered(grid: tuple[int, ...], size: Size, rect: Rect) -> Floats:
+def covered(grid: tuple[int, ...], size: Size, rect: Rect) -> Floats:
     """The share of each cell [h, w] that lies inside a rectangle."""
     rows = _shares(grid[0], size[1], np.array([rect.top]), rect.height)
     columns = _shares(grid[1], size[0], np.array([rect.left]), rect.width)
@@ -158,6 +227,31 @@ def _shares(cells: int, side: int, starts: NDArray[np.int64], length: int) -> Fl
         starts[:, None], edges[:-1]
     )
     return inside.clip(0) * (cells / side)
+
+
+def _at_edges(cells: int, side: int, starts: NDArray[np.int64], length: int) -> Floats:
+    """The weights that interpolate between the middles of `cells` at both edges of each window.
+
+    An edge on the photo's border cuts nothing.
+    """
+    edges = np.stack([starts, starts + length])
+    places = np.clip(edges * (cells / side) - 0.5, 0, cells - 1)
+    weights = (1 - np.abs(places[..., None] - np.arange(cells))).clip(0)
+    weights[(edges == 0) | (edges == side)] = 0
+    return np.asarray(weights.sum(axis=0))
+
+
+def _crossed(integrity: NDArray[np.float32]) -> Floats:
+    """How many things a line down each column of cells crosses in each of them, [h, w].
+
+    On its way through a thing the integrity rises from 0 to what it is at the deepest and falls
+    again. So half of all its changes along a line, up and down, are the things crossed, each by
+    as much as it is; half of each change goes to the cell before, half to the one after.
+    """
+    steps = np.abs(np.diff(integrity.astype(float), axis=0, prepend=0, append=0)) / 2
+    halved = steps / 2
+    halved[[0, -1]] = steps[[0, -1]]
+    return np.asarray(halved[:-1] + halved[1:])
 
 
 def _starts(

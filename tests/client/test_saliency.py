@@ -58,5 +58,5 @@ def test_what_is_no_stored_saliency_is_refused(text: str) -> None:
 
 
 def test_a_later_version_is_named() -> None:
-    with pytest.raises(gazecrop.InvalidArgument, match="version 2"):
-        gazecrop.Saliency.from_json('{"version": 2}')
+    with pytest.raises(gazecrop.InvalidArgument, match="version 3"):
+        gazecrop.Saliency.from_json('{"version": 3}')
