@@ -176,6 +176,10 @@ class Saliency:
         )
 
     @cached_property
+    def _spared(self) -> Integrity | None:
+        return None if self.integrity is None else Integrity.of(self.integrity, self.density)
+
+    @cached_property
     def _things(self) -> Things | None:
         return None if self.integrity is None else Things(self.integrity)
 
@@ -208,15 +212,16 @@ class Saliency:
             target = left + width / 2, top + height / 2
         constraints = Constraints(inside, [parse_box("avoid", box, self.size) for box in avoid])
         window = window_size(self.size, ratio, zoom)
-        integrity, marks = None, self.density.shape
-        if self.integrity is not None and tolerance:
-            integrity = Integrity.of(self.integrity, self.density, tolerance)
-            marks = marks[0] * 2, marks[1] * 2  # what an edge cuts turns in the middles of cells
+        marks = self.density.shape
+        if self.integrity is not None and tolerance and zoom == 1:
+            # What an edge cuts is greatest and least in the middles of cells. A window that moves
+            # along one side alone has so few places that these may be tried as well.
+            marks = marks[0] * 2, marks[1] * 2
         candidates = Candidates(marks, self.size, window, constraints, target)
         rects = (
-            [choose(self.density, integrity, candidates, method)]
+            [choose(self.density, self._spared, tolerance, candidates, method)]
             if n == 1
-            else choose_several(self.density, integrity, candidates, n)
+            else choose_several(self.density, self._spared, tolerance, candidates, n)
         )
         crops = [self._described(rect, ratio, min_kept) for rect in rects]
         return sorted(crops, key=lambda crop: -crop.kept) if n > 1 else crops

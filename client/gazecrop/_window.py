@@ -41,30 +41,24 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Integrity:
-    """What no cut should spoil, and what it is worth not to.
+    """What no cut should spoil.
 
     Attributes:
         crossed_down, crossed_across: [h, w], what a line down through a column of cells, or
             across a row, crosses in each of them.
-        tolerance: how much less of the attention than the best a window may hold.
     """
 
     crossed_down: Floats
     crossed_across: Floats
-    tolerance: float
 
     @staticmethod
-    def of(
-        integrity: NDArray[np.float32], density: NDArray[np.float32], tolerance: float
-    ) -> "Integrity":
+    def of(integrity: NDArray[np.float32], density: NDArray[np.float32]) -> "Integrity":
         """From the map of integrity and the density, both [h, w].
 
         The more people look at a thing, the more it counts: as the root of the density there.
         """
         looked_at = np.sqrt(density * density.size)  # 1 where the density is that of an even spread
-        return Integrity(
-            _crossed(integrity) * looked_at, _crossed(integrity.T).T * looked_at, tolerance
-        )
+        return Integrity(_crossed(integrity) * looked_at, _crossed(integrity.T).T * looked_at)
 
 
 class Candidates:
@@ -149,6 +143,7 @@ class Candidates:
 def choose(
     density: NDArray[np.float32],
     integrity: Integrity | None,
+    tolerance: float,
     candidates: Candidates,
     method: Method,
 ) -> Rect:
@@ -158,20 +153,24 @@ def choose(
     may, "centre" to the centre of the photo.
     """
     if method == "mass":
-        return _heaviest(centred(density), integrity, candidates, candidates.allowed)
+        return _heaviest(centred(density), integrity, tolerance, candidates, candidates.allowed)
     middle = candidates.size[0] / 2, candidates.size[1] / 2
     score = -candidates.distance(candidates.target if method == "point" else middle)
     return candidates.best(score, candidates.allowed)
 
 
 def choose_several(
-    density: NDArray[np.float32], integrity: Integrity | None, candidates: Candidates, n: int
+    density: NDArray[np.float32],
+    integrity: Integrity | None,
+    tolerance: float,
+    candidates: Candidates,
+    n: int,
 ) -> list[Rect]:
     """Up to n windows: each holds the most of the attention that the earlier ones left out."""
     remaining = centred(density)
     allowed, chosen = candidates.allowed.copy(), list[Rect]()
     while len(chosen) < n and allowed.any():
-        rect = _heaviest(remaining, integrity, candidates, allowed)
+        rect = _heaviest(remaining, integrity, tolerance, candidates, allowed)
         chosen.append(rect)
         allowed &= candidates.iou(rect) <= MAX_IOU
         remaining = remaining * (1 - covered(density.shape, candidates.size, rect))
@@ -181,15 +180,16 @@ def choose_several(
 def _heaviest(
     weights: Floats,
     integrity: Integrity | None,
+    tolerance: float,
     candidates: Candidates,
     allowed: NDArray[np.bool_],
 ) -> Rect:
     """The allowed window that holds the most of the weights, less what it cuts."""
     mass = candidates.mass(weights)
-    if integrity is None or not integrity.tolerance:
+    if integrity is None or not tolerance:
         return candidates.best(mass, allowed)
-    enough = mass >= mass[allowed].max() - integrity.tolerance
-    price = THING_COSTS * integrity.tolerance
+    enough = mass >= mass[allowed].max() - tolerance
+    price = THING_COSTS * tolerance
     return candidates.best(mass - price * candidates.cuts(integrity), allowed & enough)
 
 

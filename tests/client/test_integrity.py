@@ -1,6 +1,7 @@
 """What a cut spoils: windows spare it within the tolerance, and tell what they cut all the same."""
 
 import json
+from typing import Any
 
 import gazecrop
 import numpy as np
@@ -9,6 +10,7 @@ from gazecrop._geometry import window_size
 from gazecrop._window import CENTRE_SIGMA
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 SIZE = (400, 300)
@@ -26,14 +28,14 @@ def random_saliency(seed: int) -> gazecrop.Saliency:
     return gazecrop.Saliency(random.random((6, 8)) ** 4, SIZE, random.random((6, 8)) ** 2)
 
 
-def head(left: int, top: int, grid: tuple[int, int] = (12, 16)) -> np.ndarray:
+def head(left: int, top: int, grid: tuple[int, int] = (12, 16)) -> NDArray[Any]:
     """A map with one thing of 2×2 cells."""
     integrity = np.zeros(grid)
     integrity[top : top + 2, left : left + 2] = 1
     return integrity
 
 
-def weights(saliency: gazecrop.Saliency) -> np.ndarray:
+def weights(saliency: gazecrop.Saliency) -> NDArray[Any]:
     """The density, weighted towards the centre."""
     down, across = (
         np.exp(-((((np.arange(n) + 0.5) / n - 0.5) / CENTRE_SIGMA) ** 2) / 2)
@@ -43,7 +45,7 @@ def weights(saliency: gazecrop.Saliency) -> np.ndarray:
     return np.asarray(weighted / weighted.sum())
 
 
-def held(values: np.ndarray, rect: gazecrop.Rect) -> float:
+def held(values: NDArray[Any], rect: gazecrop.Rect) -> float:
     """How much of the values the window holds, counted pixel by pixel."""
     rows, columns = SIZE[1] // values.shape[0], SIZE[0] // values.shape[1]
     pixels = np.kron(values, np.full((rows, columns), 1 / (rows * columns)))
@@ -100,7 +102,7 @@ def test_what_the_caller_demands_comes_first(
 def test_mirror_images_and_quarter_turns_get_windows_of_the_same_worth(
     saliency: gazecrop.Saliency, ratio: float, zoom: float, across: bool, turned: bool
 ) -> None:
-    def changed(values: np.ndarray) -> np.ndarray:
+    def changed(values: NDArray[Any]) -> NDArray[Any]:
         values = values[:, ::-1] if across else values
         return values.T if turned else values
 
