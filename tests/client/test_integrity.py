@@ -6,12 +6,16 @@ from typing import Any
 import gazecrop
 import numpy as np
 import pytest
+from gazecrop._connection import answer
 from gazecrop._geometry import window_size
+from gazecrop._photo import Upload
 from gazecrop._window import CENTRE_SIGMA
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from tritonclient.grpc import InferResult
+from tritonclient.grpc.service_pb2 import ModelInferResponse
 
 SIZE = (400, 300)
 ratios = st.sampled_from([16 / 9, 1.0, 0.8, 0.5])
@@ -254,3 +258,21 @@ def test_the_overlay_shows_either_map() -> None:
 
 def grey_photo() -> Image.Image:
     return Image.new("RGB", SIZE, (128, 128, 128))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_servers_tell_the_integrity_or_do_not(told: bool) -> None:
+    response = ModelInferResponse(model_name="saliency")
+    values = {"SALIENCY": np.full((1, 2, 2), 0.25, np.float32), "IMAGE_SIZE": np.array([[8, 4]])}
+    if told:
+        values["INTEGRITY"] = np.array([[[0, 1], [0.5, 0]]], np.float32)
+    for name, tensor in values.items():
+        output = response.outputs.add(name=name, shape=tensor.shape)
+        output.datatype = "INT32" if name == "IMAGE_SIZE" else "FP32"
+        kind = np.int32 if name == "IMAGE_SIZE" else np.float32
+        response.raw_output_contents.append(tensor.astype(kind).tobytes())
+    saliency = answer(InferResult(response), Upload(b"", None))
+    assert saliency.size == (8, 4)
+    assert (saliency.integrity is not None) == told
+    if saliency.integrity is not None:
+        assert np.array_equal(saliency.integrity, values["INTEGRITY"][0])

@@ -1,0 +1,131 @@
+"""What a window cuts: heads and lines of text, next to what it keeps of the fixations.
+
+A set tells the things in its photos by tables beside its fixations: `heads.csv` or `faces.csv`,
+and `lines.csv`, with the columns `image,left,top,width,height` in pixels of that image. Heads may
+have a column `view`; those seen from the `back` don't count, nor do things lower than `LOWEST` of
+the photo's height.
+
+A window cuts a thing if 10 to 90 % of its box lie inside.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.evaluation.evaluate import Interval, interval, resample_weights
+from training.evaluation.retention import Window
+
+TABLES = {"head": ("heads.csv", "faces.csv"), "line": ("lines.csv",)}
+UNCUT = 0.1  # of a box, on either side of an edge
+LOWEST = 0.06  # of the photo's height
+TALL = 0.1  # of the photo's height
+
+Boxes: TypeAlias = NDArray[np.float64]  # [n, 4]: left, top, width, height
+
+
+class Cuts(NamedTuple):
+    """Of the things in one photo that count."""
+
+    things: int
+    cut: int
+    whole: int  # more than 90 % inside
+    tall: int  # at least a tenth of the photo's height
+    tall_cut: int
+
+
+def read_boxes(folder: Path, thing: str) -> dict[str, Boxes] | None:
+    """The boxes of the "head"s or "line"s in a set's photos by name; None if it tells of none.
+
+    Raises:
+        ValueError: a row of the table lacks a column or holds no number.
+    """
+    tables = (folder / name for name in TABLES[thing])
+    table = next((path for path in tables if path.is_file()), None)
+    if table is None:
+        return None
+    boxes: dict[str, list[list[float]]] = defaultdict(list)
+    with table.open(newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            try:
+                box = [float(row[side]) for side in ("left", "top", "width", "height")]
+                if not (box[2] > 0 and box[3] > 0):
+                    raise ValueError
+                if row.get("view") != "back":
+                    boxes[row["image"]].append(box)
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{table}, line {number}: no image and box") from error
+    return {name: np.array(of_photo) for name, of_photo in boxes.items()}
+
+
+def count_cuts(boxes: Boxes | None, size: tuple[int, int], window: Window) -> Cuts:
+    """What a window in a photo of size (width, height) does to the boxes [n, 4]."""
+    if boxes is None:
+        return Cuts(0, 0, 0, 0, 0)
+    boxes = boxes[boxes[:, 3] >= LOWEST * size[1]]
+    starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    corner = np.array(window[:2])
+    inside = np.minimum(ends, corner + window[2:]) - np.maximum(starts, corner)
+    shares = (inside.clip(0) / boxes[:, 2:]).prod(axis=1)
+    cut = (shares >= UNCUT) & (shares <= 1 - UNCUT)
+    tall = boxes[:, 3] >= TALL * size[1]
+    counts = cut.sum(), (shares > 1 - UNCUT).sum(), tall.sum(), (cut & tall).sum()
+    return Cuts(len(boxes), *map(int, counts))
+
+
+def cut_row(cuts: Sequence[Sequence[Cuts]], thing: str) -> dict[str, Interval]:
+    """The columns of a table from the cuts of a cropper, [photos][ratios].
+
+    Shares are means over ratios, of photos that have such a thing and of all such things;
+    intervals are those of `training.evaluation.evaluate`. A share of nothing is NaN.
+    """
+    counts = np.array(cuts, float)  # [photos, ratios, 5]
+    weights = resample_weights(len(counts))
+    things, cut, whole, tall, tall_cut = np.moveaxis(counts, -1, 0)
+    shares = {
+        f"photos with a cut {thing}": (cut > 0, things > 0),
+        f"{thing}s cut": (cut, things),
+        f"tall {thing}s cut": (tall_cut, tall),
+        f"{thing}s kept whole": (whole, things),
+    }
+    return {column: _share(weights, *parts) for column, parts in shares.items()}
+
+
+def _share(weights: NDArray[np.float64], part: Boxes, whole: Boxes) -> Interval:
+    """Of weighted sums [1 + resamples, ratios]."""
+    with np.errstate(invalid="ignore"):
+        shares = ((weights @ part) / (weights @ whole)).mean(axis=1)
+    return interval(shares[0], shares[1:])
+
+
+def cut_columns(
+    folder: Path,
+    windows: Mapping[str, Sequence[Sequence[Window]]],
+    photos: Sequence[tuple[str, tuple[int, int]]],
+) -> dict[str, dict[str, Interval]]:
+    """For each cropper, the columns of all things that a set tells of.
+
+    Args:
+        folder: the fixation set.
+        windows: of each cropper, [photos][ratios].
+        photos: name and (width, height) of each photo.
+
+    Raises:
+        ValueError: as `read_boxes`.
+    """
+    rows: dict[str, dict[str, Interval]] = {name: {} for name in windows}
+    for thing in TABLES:
+        boxes = read_boxes(folder, thing)
+        if boxes is None:
+            continue
+        for name, of_photos in windows.items():
+            cuts = [
+                [count_cuts(boxes.get(image), size, window) for window in of_ratios]
+                for (image, size), of_ratios in zip(photos, of_photos, strict=True)
+            ]
+            rows[name] |= cut_row(cuts, thing)
+    return rows
