@@ -176,6 +176,15 @@ class Saliency:
         )
 
     @cached_property
+    def _mean_point(self) -> Point:
+        """(x, y) in pixels: the mean of the points that gaze falls on."""
+        across, down = (
+            float(self.density.sum(axis=axis, dtype=float) @ (np.arange(cells) + 0.5)) / cells
+            for axis, cells in enumerate(self.density.shape[::-1])
+        )
+        return across * self.size[0], down * self.size[1]
+
+    @cached_property
     def _spared(self) -> Integrity | None:
         return None if self.integrity is None else Integrity.of(self.integrity, self.density)
 
@@ -205,7 +214,7 @@ class Saliency:
         if method not in ("mass", "point", "centre"):
             raise InvalidArgument(f"a method is 'mass', 'point' or 'centre', not {method!r}")
         inside = [parse_box("keep", box, self.size) for box in keep]
-        target: Point = self.salient_point
+        target: Point = self.salient_point if method == "point" else self._mean_point
         if focus is not None:
             inside.append(parse_box("focus", focus, self.size))
             left, top, width, height = inside[-1]

@@ -6,8 +6,9 @@ is largest in a corner of its domain, so only the places where edges meet are tr
 best of them is the best of all.
 
 A window that holds a little less attention may cut through fewer heads and lines of text. Where
-these are known, each that an edge crosses costs some attention, a deep cut more than a shallow
-one and one where people look more than one where they don't. No window is chosen that holds less
+these are known, each that an edge crosses costs some attention: a deep cut more than a shallow
+one, and one where people look more than one where they don't. So does pushing what people look
+at towards an edge, which decides where the window has room. No window is chosen that holds less
 than the best by more than the tolerance. docs/integrity.md compares this rule with others.
 """
 
@@ -28,6 +29,7 @@ Floats: TypeAlias = NDArray[np.float64]
 CENTRE_SIGMA = 0.4  # of a side; see `centred`
 TOLERANCE = 0.02  # of the attention; docs/integrity.md has the curve that it was chosen on
 THING_COSTS = 0.5  # of the tolerance: one that is cut through the middle and looked at evenly
+OFF_CENTRE_COSTS = 4.0  # of the tolerance, for an offset of a window's side, squared
 MAX_IOU = 0.6  # intersection over union of any two of several crops
 
 
@@ -122,6 +124,12 @@ class Candidates:
         down = self.top + self.window[1] / 2 - point[1]
         return np.asarray(down[:, None] ** 2 + across[None, :] ** 2)
 
+    def offset(self) -> Floats:
+        """Squared distance of each window's centre from the target, in window's sides."""
+        across = (self.left - self.target[0]) / self.window[0] + 0.5
+        down = (self.top - self.target[1]) / self.window[1] + 0.5
+        return np.asarray(down[:, None] ** 2 + across[None, :] ** 2)
+
     def iou(self, rect: Rect) -> Floats:
         """Intersection over union of each window and a rectangle, [rows, columns]."""
         across = np.minimum(self.left + self.window[0], rect.right) - np.maximum(
@@ -184,13 +192,13 @@ def _heaviest(
     candidates: Candidates,
     allowed: NDArray[np.bool_],
 ) -> Rect:
-    """The allowed window that holds the most of the weights, less what it cuts."""
+    """The allowed window that holds the most of the weights, less its costs."""
     mass = candidates.mass(weights)
     if integrity is None or not tolerance:
         return candidates.best(mass, allowed)
     enough = mass >= mass[allowed].max() - tolerance
-    price = THING_COSTS * tolerance
-    return candidates.best(mass - price * candidates.cuts(integrity), allowed & enough)
+    costs = THING_COSTS * candidates.cuts(integrity) + OFF_CENTRE_COSTS * candidates.offset()
+    return candidates.best(mass - tolerance * costs, allowed & enough)
 
 
 def centred(density: NDArray[np.float32]) -> Floats:
