@@ -96,6 +96,10 @@ def run(
         backends = _assemble_backends(Path(folder))
         if model_repository is None:
             model_repository = _shipped_models(Path(folder), cores)
+        else:  # by a link, since Triton's Python backend dies of a space in a path
+            given = Path(folder) / "given"
+            given.symlink_to(model_repository.resolve())
+            model_repository = given
         process = subprocess.Popen(
             [*_command(address, model_repository, backends), *options],
             env=_environment(),

@@ -35,7 +35,7 @@ CONFIGS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[triton.InferenceServerClient]:
-    folder = tmp_path_factory.mktemp("backend")
+    folder = tmp_path_factory.mktemp("a backend")
     for name, settings in CONFIGS.items():
         version = folder / "models" / name / "1"
         version.mkdir(parents=True)
