@@ -9,7 +9,7 @@ export METRICS_PORT ?= 8002
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format clean
+.PHONY: help crop test detectors test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay pict
 serve: .venv/.server ## serve on 127.0.0.1 until Ctrl-C (HTTP_PORT, GRPC_PORT, METRICS_PORT)
 	@$(BIN)/python -m server
 
-test: .venv/.dev ## run all tests, the end-to-end ones against the embedded Triton
+test: .venv/.dev .venv/.detectors ## run all tests, the end-to-end ones against the embedded Triton
 	$(BIN)/pytest
 
 test-elsewhere: .venv/.dev ## test as on quite another machine: cores, instructions, locale, folder
@@ -51,6 +51,8 @@ train: .venv/.export ## gaze data to an exported student: DATA=folder [IMAGENET=
 	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 $(BIN)/python -m training --data "$(DATA)" --out "$(RUN)" $(if $(IMAGENET),--imagenet "$(IMAGENET)")
 	$(BIN)/python -m export.onnx --checkpoint "$(RUN)/student.safetensors" --out "$(RUN)/model.onnx"
 
+detectors: .venv/.detectors ## install what finds heads and text in the photos to train on
+
 export: .venv/.export ## export the checkpoint to ONNX and to 8 bits, checked against it on real photos
 	$(BIN)/python -m export.onnx
 	$(BIN)/python -m export.int8
@@ -74,3 +76,10 @@ clean: ## remove what these targets make again: .venv and caches; never runs or 
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 .PRECIOUS: .venv/.%
+
+.venv/.detectors: training/detectors/packages.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "setting up .venv for: detectors"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target .venv/detectors --requirement $<
+	@touch $@

@@ -21,9 +21,10 @@ HELPERS = ("training.files", "training.progress")
 ROOMS = {  # room of training → those that it may import
     "data": (),
     "networks": ("data",),
-    "stages": ("data", "networks"),
-    "evaluation": ("data", "networks"),
-    "experiments": ("data", "networks", "stages", "evaluation"),
+    "detectors": (),
+    "stages": ("data", "networks", "detectors"),
+    "evaluation": ("data", "networks", "detectors"),
+    "experiments": ("data", "networks", "detectors", "stages", "evaluation"),
 }
 OURS = {CLIENT, *(folder for folder in FOLDERS if "/" not in folder)}
 

@@ -2,7 +2,7 @@
 
     python -m training [STAGE …] --data FOLDER [--imagenet FILE] [--recipe FILE] [--out FOLDER]
 
-Without a STAGE it goes to the last. Each first runs those before it, and keeps what is done:
+Without a STAGE it goes to the last. Each first runs those that it needs, and keeps what is done:
 interrupt it at any time; the same command goes on. The stages are in `training.stages`, a module
 and a function for each; `training.stages.run` says what they leave.
 """
@@ -15,6 +15,7 @@ from training.stages.averaging import average
 from training.stages.distillation import distil
 from training.stages.ensemble import soft_targets
 from training.stages.finetuning import finetune
+from training.stages.integrity import integrity_targets
 from training.stages.pruning import prune
 from training.stages.run import Run, arguments, start
 from training.stages.teachers import train_teachers
@@ -22,6 +23,7 @@ from training.stages.teachers import train_teachers
 STAGES: dict[str, Callable[[Run], object]] = {
     "teachers": train_teachers,
     "ensemble": soft_targets,
+    "integrity": integrity_targets,
     "distillation": distil,
     "pruning": prune,
     "finetuning": finetune,

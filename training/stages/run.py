@@ -3,6 +3,7 @@
 RUN/teacher-0/ …     a teacher for each seed: its state, log and checkpoint
 RUN/ensemble.json    the mixture, with weights chosen on the validation photos
 RUN/targets.npy      its densities for all training photos
+RUN/integrity.npy    heads and lines of text in all training photos
 RUN/distilled…       the student before pruning
 RUN/pruned/          students of falling cost, and what each costs in loss: `curve.jsonl`
 RUN/finetuned/       the student that ships, fine-tuned
