@@ -21,10 +21,10 @@ crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay pict
 serve: .venv/.server ## serve on 127.0.0.1 until Ctrl-C (HTTP_PORT, GRPC_PORT, METRICS_PORT)
 	@$(BIN)/python -m server
 
-test: .venv/.dev .venv/.detectors ## run all tests, the end-to-end ones against the embedded Triton
+test: .venv/.dev .venv/.detectors .venv/perf_analyzer ## run all tests, the end-to-end ones against the embedded Triton
 	$(BIN)/pytest
 
-test-elsewhere: .venv/.dev ## test as on quite another machine: cores, instructions, locale, folder
+test-elsewhere: .venv/.dev .venv/perf_analyzer ## test as on quite another machine: cores, instructions, locale, folder
 	@tests/elsewhere.sh
 
 # pyenv shows the Pythons it has only to those who name them.
@@ -63,8 +63,13 @@ export-trt: .venv/.tensorrt ## build the TensorRT plan, inside the serving image
 figures: .venv/.dev ## write the figures in the documents anew, from what was measured
 	@$(BIN)/python -m perf.figures
 
-perf: .venv/.perf ## measure how fast all is, into perf/report.md; takes minutes [TWITTER=FILE.onnx]
+perf: .venv/.perf .venv/perf_analyzer ## measure how fast all is, into perf/report.md; takes minutes [TWITTER=FILE.onnx]
 	@$(BIN)/python -m perf.report $(if $(TWITTER),--twitter "$(TWITTER)")
+
+# Triton's load generator, whose libraries are in nvidia-pytriton's wheel.
+.venv/perf_analyzer: perf/instruments/install.py | .venv/.perf
+	@$(BIN)/python -m perf.instruments.install
+	@touch $@
 
 clean: ## remove what these targets make again: .venv and caches; never runs or crops
 	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

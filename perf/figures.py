@@ -4,9 +4,9 @@
 
 A document holds each of its tables between `<!-- figures: NAME -->` and `<!-- end -->`, and what
 stands between is replaced; NAME is one of `TABLES`. Quality comes from docs/*.json (`python -m
-training.evaluation.evaluate`, `.croppers`, `training.experiments.criteria`), speed from the tables
-of perf/report.md (`python -m perf.report`). With --check nothing is written, and the exit status
-is 1 where a document differs from its sources.
+training.evaluation.evaluate`, `perf.measurements.quality`, `training.experiments.criteria`), speed
+from perf/report.json (`python -m perf.report`). With --check nothing is written, and the exit
+status is 1 where a document differs from its sources.
 """
 
 import argparse
@@ -18,17 +18,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from perf.croppers import FACE, TWITTER
+from perf.instruments.tables import number
+from perf.measurements.speed import Speed
+from perf.report import results
+from perf.report.results import IN_FLIGHT, TWITTERS, Results
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "deploy/README.md")
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 GAZECROP, INTEGERS = "gazecrop", "gazecrop, 8 bits"
-TWITTERS_TOOL = "Twitter's tool"
 PREDICTORS = (
     GAZECROP,
     INTEGERS,
     "teachers' ensemble",
-    "Twitter's network",
+    TWITTERS,
     "Glimpse",
     "centre prior",
     "half of the viewers",
@@ -36,10 +41,10 @@ PREDICTORS = (
 CROPPERS = {  # row of docs/croppers.json → what the documents call it
     "gazecrop": GAZECROP,
     "centre": "centred crop",
-    "face, else centre": "largest face, else centre",
+    FACE: "largest face, else centre",
     "OpenCV saliency": "OpenCV saliency (spectral residual)",
     "libvips entropy": "libvips entropy",
-    "Twitter's network, densest point": TWITTERS_TOOL,
+    TWITTER: TWITTER,
     "smartcrop.py": "smartcrop.py",
     "libvips attention": "libvips attention (sharp's)",
     "best possible": "best possible",
@@ -52,7 +57,7 @@ CRITERIA = {  # row of docs/criteria.json → what the documents call it
     "random": "random",
 }
 RATIOS = ("16:9", "1:1", "4:5", "1:2")
-SMALL, LARGE = "0.3 MP", "2 MP"  # photos
+SMALL, LARGE, LARGEST = 0.3, 2.0, 12.0  # megapixels of the photos
 SETS = {"osie": "OSIE", "scene": "Scene"}
 
 Table: TypeAlias = Mapping[str, Mapping[str, Any]]  # by row, then by column
@@ -126,22 +131,27 @@ def criteria() -> str:
 
 def serving() -> str:
     """What a server reaches."""
-    served, overload = _report("Served"), _report("Overload")
-    answered = overload["answered, of the sustained"][""]
-    p50, p99 = overload["p50, p99 of the answered, ms"][""].split(", ")
-    refused = overload["p50, p99 of the refused, ms"][""].split(", ")[0]
+    speed = _speed()
+    sizes, overload = (SMALL, LARGE, LARGEST), speed.overload
+    lone = {size: speed.point(size, 1).figures for size in sizes}
+    busy = {size: speed.point(size, IN_FLIGHT).figures for size in sizes}
+    times = overload.offered / overload.sustained
+    after = f"{overload.accepted_p50:.0f} ms; {overload.accepted_p99:.0f} ms"
     rows = [
-        (f"a lone photo of {photo}", served[f"{photo}, 1"]["p50 ms"] + " ms")
-        for photo in (SMALL, LARGE, "12 MP")
-    ] + [
-        (f"photos of {photo}, 8 in flight", served[f"{photo}, 8"]["photos/s"] + " a second")
-        for photo in (SMALL, LARGE, "12 MP")
-    ]
-    times = float(overload["offered, requests/s"][""]) / float(overload["sustained, photos/s"][""])
-    rows += [
-        (f"asked for {times:.1f} times what it sustains, it answers", f"{answered} of that"),
-        ("… these after (median; 99th percentile)", f"{float(p50):.0f} ms; {float(p99):.0f} ms"),
-        ("… and refuses the rest after (median)", f"{refused} ms"),
+        *((f"a lone photo of {size:g} MP", f"{number(lone[size].p50)} ms") for size in sizes),
+        *(
+            (
+                f"photos of {size:g} MP, {IN_FLIGHT} in flight",
+                f"{number(busy[size].rate)} a second",
+            )
+            for size in sizes
+        ),
+        (
+            f"asked for {times:.1f} times what it sustains, it answers",
+            f"{overload.share:.0%} of that",
+        ),
+        ("… these after (median; 99th percentile)", after),
+        ("… and refuses the rest after (median)", f"{number(overload.refused_p50)} ms"),
     ]
     return _table(("", ""), rows)
 
@@ -163,55 +173,49 @@ def cost() -> str:
 def networks() -> str:
     """The network beside Twitter's, on one thread."""
     rows = []
-    for engine, taken in _report("The network alone").items():
-        fp32, integers, twitters = (float(text) for text in taken.values())
-        times = (f"{text} ms" for text in taken.values())
+    for engine, taken in _speed().networks.items():
+        fp32, integers, twitters = taken.values()
+        times = (f"{number(milliseconds)} ms" for milliseconds in taken.values())
         rows.append((engine, *times, _times(twitters, fp32), _times(twitters, integers)))
-    columns = ("engine", "gazecrop, fp32", INTEGERS, "Twitter's network")
+    columns = ("engine", "gazecrop, fp32", INTEGERS, TWITTERS)
     return _table((*columns, "speed-up in fp32", "speed-up in 8 bits"), rows)
 
 
 def tools() -> str:
     """Croppers in process."""
-    small, large = (_report("The same job, other tools", f"Photos of {p}:") for p in (SMALL, LARGE))
-    ours = {
-        photo: float(rows[GAZECROP]["photos/s"]) for photo, rows in ((SMALL, small), (LARGE, large))
-    }
+    small, large = (_speed().speeds[size] for size in (SMALL, LARGE))
+
+    def cells(tool: str, tools: Mapping[str, Speed]) -> tuple[str, str]:
+        return number(tools[tool].rate), _times(tools[GAZECROP].rate, tools[tool].rate)
+
     return _table(
-        ("photos a second", SMALL, "gazecrop's speed-up", LARGE, "gazecrop's speed-up"),
         (
-            (
-                tool,
-                small[tool]["photos/s"],
-                _times(ours[SMALL], float(small[tool]["photos/s"])),
-                large[tool]["photos/s"],
-                _times(ours[LARGE], float(large[tool]["photos/s"])),
-            )
-            for tool in small
-            if tool != "gazecrop, served"
+            "photos a second",
+            *(f"{SMALL:g} MP", "gazecrop's speed-up"),
+            *(f"{LARGE:g} MP", "gazecrop's speed-up"),
         ),
+        ((tool, *cells(tool, small), *cells(tool, large)) for tool in small),
     )
 
 
 def capacity() -> str:
     """Milliseconds of a core for a photo, and the cores and GPUs for many."""
-    bounds, served = _report("Without a server"), _report("Served")
-    cores = _cores()
+    speed = _speed()
 
-    def busy(photo: str, part: str) -> float:
-        """Of a step when all cores are busy, which slows each a little."""
-        row = {key: float(value) for key, value in bounds[photo].items()}
-        together = 1000 * cores / row["photos/s on all cores"]
-        return row[f"{part} ms"] * together / row["together ms"]
+    def slowed(megapixels: float) -> float:
+        """How much slower the steps are when all cores are busy."""
+        bound = speed.bound(megapixels)
+        return 1000 * speed.machine.cores / bound.rate / bound.together
 
-    decoding, network = busy(LARGE, "preprocess"), busy(LARGE, "network")
-    serving = float(bounds[LARGE]["photos/s on all cores"]) / float(
-        served[f"{LARGE}, 8"]["photos/s"]
+    decoding, decoding_small, decoding_largest = (
+        speed.bound(size).preprocess * slowed(size) for size in (LARGE, SMALL, LARGEST)
     )
+    network = speed.bound(LARGE).network * slowed(LARGE)
+    serving = speed.bound(LARGE).rate / speed.point(LARGE, IN_FLIGHT).figures.rate
     text = (
-        f"- *D* = {decoding:.1f} ms of one core to decode and shrink ({LARGE}; "
-        f"{busy(SMALL, 'preprocess'):.1f} for {SMALL}, {busy('12 MP', 'preprocess'):.0f} for "
-        f"12 MP),\n- *N* = {network:.1f} ms of one core for the network as it is served,\n"
+        f"- *D* = {decoding:.1f} ms of one core to decode and shrink ({LARGE:g} MP; "
+        f"{decoding_small:.1f} for {SMALL:g} MP, {decoding_largest:.0f} for {LARGEST:g} MP),\n"
+        f"- *N* = {network:.1f} ms of one core for the network as it is served,\n"
         f"- *S* = {serving:.2f} for serving itself, and for the load generator that shared these "
         "cores,\n- *G* photos per second that one GPU's network takes: not measured ◇, so the "
         "table keeps it.\n\n"
@@ -255,32 +259,9 @@ def _rows(file: str, fixation_set: str) -> Table:
     return rows
 
 
-def _report(section: str, after: str = "") -> dict[str, dict[str, str]]:
-    """The first table of a section of perf/report.md, below some text if that is given.
-
-    Rows go by their first cell; those of a load by the photo and the load.
-    """
-    text = (ROOT / "perf/report.md").read_text("utf-8")
-    for heading in (f"\n## {section}\n", after or "\n"):
-        _, found, text = text.partition(heading)
-        if not found:
-            raise KeyError(heading.strip())
-    table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    lines = table[0].splitlines() if table else []
-    columns, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    names = 2 if columns[1] == "load" else 1
-    return {
-        ", ".join(row[:names]): dict(zip(columns[names:], row[names:], strict=True)) for row in rows
-    }
-
-
-def _cores() -> int:
-    found = re.search(
-        r"^- (\d+) cores? of ", (ROOT / "perf/report.md").read_text("utf-8"), re.MULTILINE
-    )
-    if not found:
-        raise KeyError("the number of cores")
-    return int(found[1])
+@cache
+def _speed() -> Results:
+    return results.read(ROOT / "perf" / "report.json")
 
 
 def _interval(value: Mapping[str, float]) -> str:

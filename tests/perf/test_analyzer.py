@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import pytest
 
-from perf.analyzer import AnalyzerError, Figures, Load, measure, parse, send
-from perf.load import markdown, point
-from perf.photos import jpeg
-from perf.statistics import Statistics
+from perf.instruments import analyzer
+from perf.instruments.analyzer import AnalyzerError, Figures, Load, measure, parse, send
+from perf.instruments.photos import jpeg
+from perf.instruments.statistics import Statistics
+from perf.measurements.load import markdown, point
 
 HEADER = (
     "Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,"
@@ -62,6 +65,14 @@ def test_so_many_requests_are_sent(grpc: str) -> None:
 def test_nothing_answered_has_no_split(grpc: str) -> None:
     with Statistics(grpc) as statistics, pytest.raises(ValueError, match="no request"):
         statistics.since(statistics.read())
+
+
+def test_without_the_binary_the_command_that_installs_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(analyzer, "BINARY", tmp_path / "perf_analyzer")
+    with pytest.raises(AnalyzerError, match=r"python -m perf\.instruments\.install"):
+        measure("localhost:1", [b""], Load(concurrency=1))
 
 
 def test_a_refused_upload_is_an_error_with_the_servers_reason(grpc: str) -> None:

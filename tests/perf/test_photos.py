@@ -3,7 +3,7 @@ import io
 import pytest
 from PIL import Image
 
-from perf.photos import jpeg
+from perf.instruments.photos import jpeg
 
 
 @pytest.mark.parametrize("megapixels", [0.3, 2, 12])

@@ -1,8 +1,9 @@
 import gazecrop
 import numpy as np
 
-from perf.inprocess import InProcess, markdown, measure
-from perf.photos import jpeg
+from perf.instruments.photos import jpeg
+from perf.instruments.served import InProcess
+from perf.measurements.bound import markdown, measure
 
 
 def test_the_density_is_the_served_one(client: gazecrop.Client) -> None:

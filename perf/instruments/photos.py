@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-PHOTO = Path(__file__).parents[1] / "docs" / "photo.jpg"
+PHOTO = Path(__file__).parents[2] / "docs" / "photo.jpg"
 QUALITY = 90
 # An enlarged photo is smooth and decodes faster than one from a camera. Noise of this strength,
 # in grey levels, brings it to a camera's 0.25–0.35 bytes per pixel.

@@ -1,6 +1,5 @@
 """Servers that exist for one measurement."""
 
-import os
 import socket
 import tempfile
 import time
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from gazecrop import Client
 
 from server import embedded
@@ -39,24 +39,12 @@ class Server:
             client.predict(upload)
         return time.perf_counter() - self.started
 
-    def resident_bytes(self) -> int:
-        """The private memory of the server's process and of all that it started."""
-        parents = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rsplit(") ")[-1].split()
-            except OSError:
-                continue  # it has ended meanwhile
-            parents[int(folder.name)] = int(fields[1])
-        family = {self.process}
-        while added := {pid for pid, parent in parents.items() if parent in family} - family:
-            family |= added
-        return sum(_private_pages(pid) for pid in family) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _private_pages(process: int) -> int:
-    resident, shared = map(int, Path(f"/proc/{process}/statm").read_text().split()[1:3])
-    return resident - shared
+    def private_bytes(self) -> int:
+        """The memory that the server's process and all that it started share with no other."""
+        process = psutil.Process(self.process)
+        return sum(
+            member.memory_full_info().uss for member in (process, *process.children(recursive=True))
+        )
 
 
 @contextmanager

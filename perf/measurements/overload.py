@@ -1,6 +1,6 @@
 """Ask more of a running ensemble than it can do.
 
-    python -m perf.overload [--server HOST:PORT]
+    python -m perf.measurements.overload [--server HOST:PORT]
 
 Requests for 2 MP photos come at random times (a Poisson process) at twice the rate that the
 server can sustain, whether it answers or not. A good server answers as many as ever, keeps
@@ -22,9 +22,9 @@ import grpc
 import numpy as np
 from tritonclient.grpc.service_pb2 import ModelInferRequest
 
-from perf.markdown import table
-from perf.photos import jpeg
-from perf.timing import cores
+from perf.instruments.photos import jpeg
+from perf.instruments.tables import table
+from perf.instruments.timing import cores
 
 MEGAPIXELS = 2
 CONCURRENCY = 16  # requests in flight that keep the server busy

@@ -10,26 +10,27 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from perf.load import MEGAPIXELS, Point
-from perf.peers import GAZECROP, SERVED, Speed
-from perf.timing import cores
+from perf.croppers import GAZECROP
+from perf.measurements.load import Point
+from perf.report.results import SERVED, Results
 
 SHADES = {"p50": "tab:green", "p95": "tab:orange", "p99": "tab:red"}
 
 
 def draw_load(points: list[Point], file: Path) -> None:
     """Above, throughput against latency; below, where in the server the time went."""
+    sizes = sorted({done.megapixels for done in points if done.load.concurrency != 1})
     figure, axes = plt.subplots(
-        2, len(MEGAPIXELS), figsize=(4.2 * len(MEGAPIXELS), 7), layout="constrained"
+        2, len(sizes), figsize=(4.2 * len(sizes), 7), layout="constrained", squeeze=False
     )
-    for index, megapixels in enumerate(MEGAPIXELS):
+    for index, megapixels in enumerate(sizes):
         of_size = [done for done in points if done.megapixels == megapixels]
         closed = [done for done in of_size if done.load.concurrency]
         opened = [done for done in of_size if done.load.rate]
         _draw_latency(axes[0, index], closed, opened)
         _draw_split(axes[1, index], closed)
         dotted = " (dotted: requests at random times)" if opened else ""
-        axes[0, index].set_title(f"{megapixels} MP{dotted}")
+        axes[0, index].set_title(f"{megapixels:g} MP{dotted}")
     axes[0, 0].set_ylabel("ms from request to answer")
     axes[0, 0].legend(loc="upper left")
     axes[1, 0].set_ylabel("mean ms in the server")
@@ -74,25 +75,27 @@ def _draw_split(axes: Any, closed: list[Point]) -> None:
 
 
 def draw_quality(
-    megapixels: float,
-    speeds: Mapping[str, Speed],
-    gaps: Mapping[str, Mapping[str, float]],
-    file: Path,
+    megapixels: float, results: Results, gaps: Mapping[str, Mapping[str, float]], file: Path
 ) -> None:
-    """Quality over cost on photos of one size, a panel for each fixation set."""
+    """Quality over cost on photos of one size, a panel for each fixation set.
+
+    Where gazecrop is served it crops as in process, at another cost.
+    """
+    speeds = results.tools(megapixels)
     figure, axes = plt.subplots(
         1, len(gaps), figsize=(5.5 * len(gaps), 4.6), layout="constrained", squeeze=False
     )
     for panel, (name, of_set) in zip(axes[0], gaps.items(), strict=True):
-        for tool, gap in of_set.items():
-            if tool in speeds:
-                _draw_tool(panel, tool, speeds[tool].rate / cores(), gap)
+        for tool, speed in speeds.items():
+            gap = of_set.get(GAZECROP if tool == SERVED else tool)
+            if gap is not None:
+                _draw_tool(panel, tool, speed.rate / results.machine.cores, gap)
         panel.axhline(0, color="grey", lw=1, ls="--")
         panel.set_title(name)
         panel.set_xscale("log")
         _plain_numbers(panel.xaxis)
         panel.margins(x=0.25, y=0.12)
-        panel.set_xlabel(f"photos of {megapixels} MP a second and core")
+        panel.set_xlabel(f"photos of {megapixels:g} MP a second and core")
         panel.grid(alpha=0.3, which="both")
     axes[0, 0].set_ylabel("gap closed: 0 a centred crop, 1 the best possible")
     _save(figure, file)

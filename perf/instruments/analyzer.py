@@ -5,28 +5,23 @@ import csv
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+
+from perf.instruments.install import BINARY, LIBRARIES
 
 MODEL = "saliency"
 WINDOWS = 3  # perf_analyzer takes that many to call a load steady, and merges them
 WINDOW_MS = 1200
 
-# perf_analyzer on PyPI is an empty placeholder; the binary is in tritonclient's wheels up to
-# 2.60, and from 2.59 on it needs a newer glibc than Debian 12 has.
-TRITONCLIENT = "tritonclient==2.51.0"
-HOME = Path(sys.prefix) / "perf_analyzer"
 ENVIRONMENT = {
-    "LD_LIBRARY_PATH": str(HOME / "lib"),
+    "LD_LIBRARY_PATH": str(LIBRARIES),
     # It copies every upload: in memory that it keeps, or it takes a tenth of the cores itself.
     "MALLOC_MMAP_THRESHOLD_": str(2**26),
     "MALLOC_TRIM_THRESHOLD_": str(2**26),
 }
-LIBRARIES = {"libb64.so.0d": "libb64-*", "libcudart.so.12": "libcudart-*"}
 
 
 class AnalyzerError(Exception):
@@ -113,10 +108,14 @@ def send(server: str, upload: bytes, requests: int, concurrency: int) -> None:
 
 
 def _run(server: str, uploads: Sequence[bytes], arguments: list[str]) -> Figures:
+    if not BINARY.is_file():
+        raise AnalyzerError(
+            "perf_analyzer is not installed; install it: python -m perf.instruments.install"
+        )
     with tempfile.TemporaryDirectory() as folder:
         data, table = Path(folder) / "input.json", Path(folder) / "table.csv"
         data.write_text(json.dumps({"data": [{"IMAGE": _tensor(upload)} for upload in uploads]}))
-        command = [str(_binary()), "-m", MODEL, "-i", "grpc", "-u", server]
+        command = [str(BINARY), "-m", MODEL, "-i", "grpc", "-u", server]
         done = subprocess.run(
             [*command, "--input-data", str(data), "-f", str(table), *arguments],
             env={**os.environ, **ENVIRONMENT},
@@ -134,24 +133,3 @@ def _tensor(upload: bytes) -> dict[str, object]:
     """A BYTES element, as Triton stores it: its length, then itself."""
     element = len(upload).to_bytes(4, "little") + upload
     return {"b64": base64.b64encode(element).decode(), "shape": [1]}
-
-
-def _binary() -> Path:
-    """perf_analyzer, installed once, in a folder of its own."""
-    binary = HOME / "bin" / "perf_analyzer"
-    if not binary.exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", "--target", str(HOME), TRITONCLIENT], check=True)
-    (HOME / "lib").mkdir(exist_ok=True)
-    for name, pattern in LIBRARIES.items():
-        if not (HOME / "lib" / name).exists():
-            (HOME / "lib" / name).symlink_to(next(_bundled().glob(pattern)))
-    return binary
-
-
-def _bundled() -> Path:
-    """The libraries that nvidia-pytriton's wheel carries."""
-    spec = find_spec("pytriton")  # found, not imported: importing it starts threads
-    if spec is None or spec.origin is None:
-        raise AnalyzerError("perf_analyzer needs the libraries of the package nvidia-pytriton")
-    return Path(spec.origin).parents[1] / "nvidia_pytriton.libs"

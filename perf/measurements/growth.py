@@ -1,19 +1,20 @@
 """How serving grows: with instances of the models, with requests, from the start.
 
-python -m perf.growth
+python -m perf.measurements.growth
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from perf.analyzer import Load, send
-from perf.load import point
-from perf.markdown import table
-from perf.photos import jpeg
-from perf.repository import MODELS, NETWORK, PREPROCESS
-from perf.serving import serve
+from perf.instruments.analyzer import WINDOW_MS, Load, send
+from perf.instruments.photos import jpeg
+from perf.instruments.served import NETWORK, PREPROCESS
+from perf.instruments.serving import serve
+from perf.instruments.tables import table
+from perf.measurements.load import point
+from server.embedded import MODEL_REPOSITORY
 from server.instances import suited_to, usable_cores, with_instances
 
 INSTANCES = [(preprocess, network) for network in (1, 2) for preprocess in (1, 2, 3, 4)]
@@ -55,24 +56,26 @@ class Endurance:
         return last - first
 
 
-def by_instances() -> Iterator[Instances]:
-    """Throughput by the number of instances, each in a server of its own."""
-    for preprocess, network in INSTANCES:
+def by_instances(
+    instances: Sequence[tuple[int, int]] = INSTANCES, window_ms: int = WINDOW_MS
+) -> Iterator[Instances]:
+    """Throughput by the number of instances (preprocess, network), each in its own server."""
+    for preprocess, network in instances:
         with tempfile.TemporaryDirectory(prefix="gazecrop-perf-") as folder:
             suited = suited_to(usable_cores())._replace(preprocess=preprocess, student=network)
-            with serve(with_instances(MODELS, Path(folder), suited)) as server:
-                figures = point(server.grpc, MEGAPIXELS, LOAD).figures
+            with serve(with_instances(MODEL_REPOSITORY, Path(folder), suited)) as server:
+                figures = point(server.grpc, MEGAPIXELS, LOAD, window_ms).figures
         yield Instances(preprocess, network, figures.rate, figures.p99)
 
 
-def endurance() -> Endurance:
+def endurance(requests: int = REQUESTS) -> Endurance:
     upload = jpeg(MEMORY_MEGAPIXELS)
     with serve() as server:
         seconds = server.seconds_to_answer(upload)
         megabytes = {}
         for reading in range(1, READINGS + 1):
-            send(server.grpc, upload, REQUESTS // READINGS, MEMORY_CONCURRENCY)
-            megabytes[reading * REQUESTS // READINGS] = server.resident_bytes() / 1e6
+            send(server.grpc, upload, requests // READINGS, MEMORY_CONCURRENCY)
+            megabytes[reading * requests // READINGS] = server.private_bytes() / 1e6
     return Endurance(seconds, megabytes)
 
 

@@ -1,6 +1,6 @@
 """Load a running ensemble over gRPC with Triton's perf_analyzer.
 
-    python -m perf.load [--server HOST:PORT]
+    python -m perf.measurements.load [--server HOST:PORT]
 
 Real JPEGs of several sizes, at several numbers of requests in flight; then 2 MP at random times,
 at shares of the most that the server managed. Prints throughput, latency, and where in the
@@ -8,13 +8,13 @@ server the time went.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from perf.analyzer import WINDOW_MS, Figures, Load, measure
-from perf.markdown import table
-from perf.photos import jpeg
-from perf.statistics import Split, Statistics
+from perf.instruments.analyzer import WINDOW_MS, Figures, Load, measure
+from perf.instruments.photos import jpeg
+from perf.instruments.statistics import Split, Statistics
+from perf.instruments.tables import table
 
 MEGAPIXELS = (0.3, 2, 12)
 CONCURRENCIES = (1, 2, 4, 8, 16)
@@ -41,18 +41,28 @@ def point(server: str, megapixels: float, load: Load, window_ms: int = WINDOW_MS
         return Point(megapixels, load, figures, statistics.since(before))
 
 
-def sweep(server: str) -> Iterator[Point]:
-    """The closed loops, then the open ones; each as it is done."""
-    yield point(server, SMALL, Load(concurrency=1))
+def sweep(
+    server: str,
+    sizes: Sequence[float] = MEGAPIXELS,
+    concurrencies: Sequence[int] = CONCURRENCIES,
+    shares: Sequence[float] = SHARES,
+    window_ms: int = WINDOW_MS,
+) -> Iterator[Point]:
+    """The closed loops, then the open ones; each as it is done.
+
+    Args:
+        sizes: of the photos in megapixels, `OPEN_LOOP` among them.
+    """
+    yield point(server, SMALL, Load(concurrency=1), window_ms)
     highest = 0.0
-    for megapixels in MEGAPIXELS:
-        for concurrency in CONCURRENCIES:
-            done = point(server, megapixels, Load(concurrency=concurrency))
+    for megapixels in sizes:
+        for concurrency in concurrencies:
+            done = point(server, megapixels, Load(concurrency=concurrency), window_ms)
             if megapixels == OPEN_LOOP:
                 highest = max(highest, done.figures.rate)
             yield done
-    for share in SHARES:
-        yield point(server, OPEN_LOOP, Load(rate=share * highest))
+    for share in shares:
+        yield point(server, OPEN_LOOP, Load(rate=share * highest), window_ms)
 
 
 def markdown(points: list[Point]) -> str:
@@ -68,7 +78,7 @@ def _row(done: Point) -> list[object]:
     computing = [step.compute for step in split.steps.values()]
     batches = [step.batch for step in split.steps.values()]
     latencies = [figures.p50, figures.p95, figures.p99]
-    cells = [f"{done.megapixels} MP", str(done.load), figures.rate, *latencies]
+    cells = [f"{done.megapixels:g} MP", str(done.load), figures.rate, *latencies]
     return [*cells, split.total, split.queue, *computing, *batches]
 
 
@@ -76,7 +86,7 @@ def describe(done: Point) -> str:
     """One line, while measuring."""
     figures = done.figures
     return (
-        f"{done.megapixels} MP, load {done.load}: {figures.rate:.0f} photos/s, "
+        f"{done.megapixels:g} MP, load {done.load}: {figures.rate:.0f} photos/s, "
         f"p50 {figures.p50:.1f} ms, p99 {figures.p99:.1f} ms"
     )
 

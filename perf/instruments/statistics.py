@@ -11,15 +11,13 @@ DURATIONS = ("queue", "compute_input", "compute_infer", "compute_output")
 
 @dataclass(frozen=True)
 class Step:
-    """One model's part of a request, in mean milliseconds.
+    """One model's part of a request.
 
     Attributes:
-        queue: waiting for an instance.
-        compute: in one, neighbours in the batch included.
+        compute: mean milliseconds in an instance, neighbours in the batch included.
         batch: the mean number of photos in an execution.
     """
 
-    queue: float
     compute: float
     batch: float
 
@@ -30,15 +28,13 @@ class Split:
 
     Attributes:
         total: from its arrival to its answer.
+        queue: waiting for instances of the models.
         steps: by the ensemble's models, in their order.
     """
 
     total: float
+    queue: float
     steps: dict[str, Step]
-
-    @property
-    def queue(self) -> float:
-        return sum(step.queue for step in self.steps.values())
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,8 @@ class Statistics:
         if not ensemble.requests:
             raise ValueError("no request was answered meanwhile")
         steps = {name: _step(counters) for name, counters in spent.items()}
-        return Split(ensemble.total / ensemble.requests / 1e6, steps)
+        queue = sum(_milliseconds(counters)["queue"] for counters in spent.values())
+        return Split(ensemble.total / ensemble.requests / 1e6, queue, steps)
 
     def _counters(self, model: str) -> Counters:
         versions = self.client.get_inference_statistics(model).model_stats
@@ -113,7 +110,13 @@ def _sum(versions: Any, counter: str) -> int:
 
 
 def _step(counters: Counters) -> Step:
-    queue, *compute = (
-        nanoseconds / counters.requests / 1e6 for nanoseconds in counters.durations.values()
-    )
-    return Step(queue, sum(compute), counters.photos / counters.executions)
+    compute = sum(_milliseconds(counters).values()) - _milliseconds(counters)["queue"]
+    return Step(compute, counters.photos / counters.executions)
+
+
+def _milliseconds(counters: Counters) -> dict[str, float]:
+    """Of a mean request, by duration."""
+    return {
+        name: nanoseconds / counters.requests / 1e6
+        for name, nanoseconds in counters.durations.items()
+    }

@@ -1,0 +1,72 @@
+"""The served code and model repository, used in this process without Triton."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from server.backends.onnxruntime.engines import Arrays, model_file, open_network
+from server.embedded import MODEL_REPOSITORY
+
+PREPROCESS, NETWORK = "preprocess", "student"
+NETWORK_FOLDER = MODEL_REPOSITORY / NETWORK / "1"
+
+Pixels = NDArray[np.uint8]
+Size = tuple[int, int]
+
+
+def config(model: str) -> dict[str, Any]:
+    """A model's configuration on CPU, as Triton hands it to a backend."""
+    text = (MODEL_REPOSITORY / model / "config.pbtxt").read_text("utf-8")
+    message = text_format.Parse(text, ModelConfig())
+    as_dict: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    return as_dict
+
+
+def network_file() -> Path:
+    """The ONNX file that the embedded server loads on this CPU."""
+    return model_file(NETWORK_FOLDER, config(NETWORK))
+
+
+class InProcess:
+    """The ensemble's steps as functions, on one thread."""
+
+    def __init__(self) -> None:
+        cv2.setNumThreads(1)
+        self._photo = _photo_module()
+        pixels = next(out for out in config(PREPROCESS)["output"] if out["name"] == "PIXELS")
+        self._canvas = int(pixels["dims"][0])
+        self._network = open_network(NETWORK_FOLDER, config(NETWORK))
+
+    def preprocess(self, upload: bytes) -> tuple[Pixels, Size, Size]:
+        """The network's input: pixels, extent (height, width); and the photo's (width, height)."""
+        pixels, extent, size = self._photo.load(upload, self._canvas)
+        return pixels, extent, size
+
+    def network(self, pixels: Pixels, extent: Size) -> NDArray[np.float32]:
+        """Where people look, float32 [h, w]."""
+        inputs: Arrays = {"PIXELS": pixels[None], "EXTENT": np.array([extent], np.int32)}
+        (densities,) = self._network.run(inputs, ["DENSITY"])
+        return np.asarray(densities[0], np.float32)
+
+    def predict(self, upload: bytes) -> tuple[NDArray[np.float32], Size]:
+        """The density of an upload, and the photo's (width, height)."""
+        pixels, extent, size = self.preprocess(upload)
+        return self.network(pixels, extent), size
+
+
+def _photo_module() -> ModuleType:
+    """The preprocessing step's `photo.py`, which is no part of a package."""
+    spec = spec_from_file_location("photo", MODEL_REPOSITORY / PREPROCESS / "1" / "photo.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""All measurements in one run, written down."""
