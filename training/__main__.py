@@ -1,6 +1,10 @@
 """Gaze data → the shipped student, stage by stage.
 
     python -m training [STAGE …] --data FOLDER [--imagenet FILE] [--recipe FILE] [--out FOLDER]
+        [--leave-out SET …]
+
+With --leave-out osie nothing learns from the set `osie`, and nothing is chosen by it:
+`training.evaluation.evaluate --elsewhere FOLDER/osie` then says how well the rest prepares for it.
 
 Without a STAGE it goes to the last. Each first runs those that it needs, and keeps what is done:
 interrupt it at any time; the same command goes on. The stages are in `training.stages`, a module

@@ -36,14 +36,7 @@ from rich.progress import track
 from perf.croppers import Cropper, Size, names, open_cropper, size_of
 from perf.instruments.tables import table
 from training.data.fixations import Photo, read_fixation_set, split
-from training.evaluation.evaluate import (
-    Row,
-    as_json,
-    interval,
-    model_file,
-    open_models,
-    resample_weights,
-)
+from training.evaluation.evaluate import model_file, open_models
 from training.evaluation.retention import (
     RATIOS,
     Window,
@@ -54,6 +47,7 @@ from training.evaluation.retention import (
     mass_window,
     point_window,
 )
+from training.evaluation.tables import Row, as_json, interval, resample_weights
 from training.networks.predictors import Density, Predictor
 
 CENTRE, BEST = "centre", "best possible"

@@ -10,8 +10,9 @@ from perf.measurements import quality
 from perf.measurements.quality import BEST, CENTRE, COLUMNS, compare, markdown, of_models
 from tests.training.samples import Counted, brightness, nothing, write_set
 from training.data.fixations import read_fixation_set, split
-from training.evaluation.evaluate import CHECKPOINT, Row, evaluate
+from training.evaluation.evaluate import CHECKPOINT, evaluate
 from training.evaluation.retention import RATIOS, retention
+from training.evaluation.tables import Row
 
 TOOLS = (GAZECROP, ATTENTION)
 

@@ -1,12 +1,14 @@
 """The photos of a run: fixation sets, split, and unlabelled photos for distillation."""
 
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from rich.progress import track
 
 from training.data.examples import Density, human_density, resampled
-from training.data.fixations import Photo, read_fixation_set, split
+from training.data.fixations import Photo, check_photo, read_fixation_set, split
 from training.data.photos import drop_near_duplicates, find_photos
 
 WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
@@ -15,16 +17,48 @@ WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
 class Sources:
     """A data folder: each subfolder with a `fixations.csv` is a fixation set.
 
+    Args:
+        leave_out: names of sets that nothing is learnt from or chosen by, so that they can test
+            how well the rest prepares for photos from elsewhere. The split of the other sets
+            stays as it is.
+
     Raises:
-        ValueError: there is no fixation set in the folder.
+        FileNotFoundError: a photo is missing.
+        ValueError: there is no fixation set in the folder, none to validate on, or a set to
+            leave out is not there; or a set is broken (see `read_fixation_set`).
     """
 
-    def __init__(self, data: Path) -> None:
-        folders = sorted(table.parent for table in data.glob("*/fixations.csv"))
-        if not folders:
+    def __init__(self, data: Path, leave_out: Collection[str] = ()) -> None:
+        folders = {path.name: path for path in sorted(data.glob("*")) if path.is_dir()}
+        self.unlabelled_folder = folders.pop("photos", data / "photos")
+        for folder in folders.values():
+            if (folder / "images").is_dir() and not (folder / "fixations.csv").exists():
+                raise ValueError(f"{folder} has images/ but no fixations.csv")
+        named = [name for name in folders if (folders[name] / "fixations.csv").exists()]
+        if not named:
             raise ValueError(f"{data} holds no fixation set, no folder with a fixations.csv")
-        self.unlabelled_folder = data / "photos"
-        self.sets = {folder.name: split(read_fixation_set(folder)) for folder in folders}
+        if unknown := sorted(set(leave_out) - set(named)):
+            raise ValueError(f"no set {', '.join(unknown)} to leave out of {', '.join(named)}")
+        sets = {name: read_fixation_set(folders[name]) for name in named}
+        self.left_out = {name: sets.pop(name) for name in sorted(set(leave_out))}
+        self.sets = {name: split(photos) for name, photos in sets.items()}
+        if not self.training or not self.validation:
+            raise ValueError(f"{data}: {', '.join(sets) or 'no set'} left: too few photos to learn")
+
+    def check(self) -> None:
+        """Decode all photos, before hours are spent on some of them.
+
+        Raises:
+            ValueError: one cannot be read, or `photos/` is there but holds none.
+        """
+        unlabelled = []
+        if self.unlabelled_folder.is_dir():
+            unlabelled = find_photos([self.unlabelled_folder])
+            if not unlabelled:
+                raise ValueError(f"{self.unlabelled_folder} holds no photo")
+        labelled = [photo.path for photo in (*self.training, *self.validation)]
+        for path in track([*labelled, *unlabelled], "checking photos"):
+            check_photo(path)
 
     @cached_property
     def training(self) -> list[Photo]:
@@ -36,11 +70,13 @@ class Sources:
 
     @cached_property
     def unlabelled(self) -> list[Path]:
-        """The photos without fixations, less those that show a validation photo's scene."""
+        """The photos without fixations, less those that show a held-out photo's scene."""
         if not self.unlabelled_folder.is_dir():
             return []
         found = find_photos([self.unlabelled_folder])
-        return drop_near_duplicates(found, [photo.path for photo in self.validation])
+        left_out = [photo for photos in self.left_out.values() for photo in photos]
+        held_out = [photo.path for photo in (*self.validation, *left_out)]
+        return drop_near_duplicates(found, held_out)
 
     @cached_property
     def training_paths(self) -> list[Path]:

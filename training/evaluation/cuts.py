@@ -17,8 +17,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.evaluate import Interval, interval, resample_weights
 from training.evaluation.retention import Window
+from training.evaluation.tables import Interval, interval, resample_weights
 
 TABLES = {"head": ("heads.csv", "faces.csv"), "line": ("lines.csv",)}
 UNCUT = 0.1  # of a box, on either side of an edge

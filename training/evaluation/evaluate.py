@@ -1,12 +1,21 @@
-"""Measure predictors on the validation photos of fixation sets.
+"""Measure predictors on photos whose viewers' gaze is known.
 
-    python -m training.evaluation.evaluate --data SET [--data SET …] [--model NAME=FILE …]
-        [--out DIR]
+    python -m training.evaluation.evaluate [--data SET …] [--elsewhere FOLDER …]
+        [--model NAME=FILE …] [--out DIR]
 
 Without --model it measures the shipped checkpoint. Each set gets a table (`.metrics` and
-`.retention` say what the columns mean), with two rows to compare with:
+`.retention` say what the columns mean):
 
-    centre prior           where people look in the set's training photos, whatever the photo
+    --data SET            a fixation set that was trained on: its validation photos
+    --elsewhere FOLDER    a set that nothing was trained on, or a folder of such sets: all its
+                          photos. A set of maps (`training.data.maps`) has no points, so it gets
+                          CC, SIM, KLD, the mass that windows keep and the gap closed
+
+Whatever is chosen by the last table, the mean over the sets of --elsewhere, holds on photos of
+other laboratories too. Two rows to compare with:
+
+    centre prior           where people look in the set's other photos (of a set that was trained
+                           on: in its training photos), whatever the photo
     half of the viewers    the blurred fixations of a random half of a photo's viewers (the larger
                            half if they are odd in number), measured on those of the other half
 
@@ -16,7 +25,6 @@ and evaluation.json.
 
 import argparse
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +32,12 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rich.progress import track
 
-from training.data.fixations import Photo, is_validation, read_fixation_set
+from training.data.fixations import Photo, is_validation, read_fixation_set, upright_size
+from training.data.maps import MappedPhoto, read_map_set
 from training.evaluation.metrics import (
+    CENTRE_GRID,
     auc_judd,
     cc,
     centre_bias,
@@ -41,14 +50,25 @@ from training.evaluation.metrics import (
     sim,
     with_uniform,
 )
-from training.evaluation.retention import RATIOS, gap_closed, retention
+from training.evaluation.retention import RATIOS, gap_closed, map_retention, retention
+from training.evaluation.tables import (
+    Row,
+    Table,
+    as_json,
+    interval,
+    markdown,
+    mean_over_sets,
+    means_markdown,
+    resample_weights,
+)
 from training.networks.predictors import Predictor, open_predictor
 
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "student.safetensors"
 CENTRE, HALF = "centre prior", "half of the viewers"
 METRICS = ("NSS", "AUC", "sAUC", "CC", "SIM", "KLD", "IG")
-COLUMNS = (*METRICS, "gap closed", *(f"gap {ratio}" for ratio in RATIOS))
-RESAMPLES = 1000
+MAP_METRICS = ("CC", "SIM", "KLD", "kept")
+GAPS = ("gap closed", *(f"gap {ratio}" for ratio in RATIOS))
+COLUMNS, MAP_COLUMNS = (*METRICS, *GAPS), (*MAP_METRICS, *GAPS)
 
 ModelFile: TypeAlias = tuple[str, Path]
 
@@ -71,15 +91,6 @@ class Score(NamedTuple):
     retentions: NDArray[np.float64]  # [ratios, 3]
 
 
-class Interval(NamedTuple):
-    mean: float
-    low: float
-    high: float
-
-
-Row: TypeAlias = dict[str, Interval]  # by column
-
-
 def mean_nss(predict: Predictor, photos: Iterable[Photo]) -> float:
     """NSS averaged over photos."""
     scores = []
@@ -90,41 +101,59 @@ def mean_nss(predict: Predictor, photos: Iterable[Photo]) -> float:
     return float(np.mean(scores))
 
 
-def evaluate(photos: Sequence[Photo], models: Mapping[str, Predictor]) -> dict[str, Row]:
+def evaluate(
+    photos: Sequence[Photo], models: Mapping[str, Predictor], held_out: bool = False
+) -> Table:
     """The table of a fixation set, by row: the models, the centre prior, half of the viewers.
 
     Args:
-        photos: all of the set; scores are of the validation photos, the others say where
+        photos: all of the set. Scores are of the validation photos, the others say where
             people look elsewhere.
+        held_out: nothing was trained on the set, so scores are of all its photos.
 
     Raises:
         ValueError: the set has no photo to validate on, or none besides.
     """
-    validation = [i for i, photo in enumerate(photos) if is_validation(photo.path.name)]
+    names = [photo.path.name for photo in photos]
+    tested = [i for i, name in enumerate(names) if held_out or is_validation(name)]
     relative = [photo.fixations / upright_size(photo.path) for photo in photos]
-    training = [relative[i] for i in range(len(photos)) if i not in set(validation)]
-    if not validation or not training:
-        raise ValueError(f"{len(photos)} photos, {len(validation)} for validation: too few")
-    prior = centre_bias(np.concatenate(training))
+    others = [relative[i] for i, name in enumerate(names) if held_out or not is_validation(name)]
+    if not tested or len(others) < 1 + held_out:
+        raise ValueError(f"{len(photos)} photos, {len(tested)} for validation: too few")
+    prior = centre_bias(np.concatenate(others))
     random = np.random.default_rng(0)
     scores: dict[str, list[Score]] = {name: [] for name in (*models, CENTRE, HALF)}
-    for i in track(validation, "photos"):
+    for i in track(tested, "photos"):
         pixels = photos[i].pixels()
         elsewhere = np.concatenate(relative[:i] + relative[i + 1 :])
         truth = _truth(photos[i].fixations, elsewhere, (pixels.shape[1], pixels.shape[0]))
         for name, predict in models.items():
             scores[name].append(_score(predict(pixels), truth))
-        scores[CENTRE].append(_score(prior, truth))
+        scores[CENTRE].append(_score(truth.bias if held_out else prior, truth))
         if len(set(photos[i].subjects)) > 1:
             scores[HALF].append(_score_half(photos[i], elsewhere, truth.size, random))
-    return {name: _row(row) for name, row in scores.items() if row}
+    return {name: _row(row, COLUMNS) for name, row in scores.items() if row}
 
 
-def upright_size(path: Path) -> tuple[int, int]:
-    """Width and height of a photo as OpenCV reads it, from the head of its file."""
-    with Image.open(path) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5  # EXIF's orientation
-        return image.size[::-1] if turned else image.size
+def evaluate_maps(photos: Sequence[MappedPhoto], models: Mapping[str, Predictor]) -> Table:
+    """The table of a set of maps, all photos: the models and the centre prior.
+
+    Raises:
+        ValueError: there is one photo only, or a map says nothing.
+    """
+    if len(photos) < 2:
+        raise ValueError(f"{len(photos)} photo: too few to say where people look in the others")
+    small = np.stack([photo.human(CENTRE_GRID, CENTRE_GRID) for photo in photos])
+    total = small.sum(axis=0)
+    scores: dict[str, list[Score]] = {name: [] for name in (*models, CENTRE)}
+    for photo, own in zip(track(photos, "photos"), small, strict=True):
+        pixels = photo.pixels()
+        human = photo.human(pixels.shape[1], pixels.shape[0])
+        for name, predict in models.items():
+            scores[name].append(_map_score(predict(pixels), human))
+        prior = with_uniform((total - own) / (len(photos) - 1))
+        scores[CENTRE].append(_map_score(prior, human))
+    return {name: _row(row, MAP_COLUMNS) for name, row in scores.items()}
 
 
 def _truth(
@@ -166,7 +195,15 @@ def _score_half(
     return _score(density, _truth(photo.fixations[~predicting], elsewhere, size))
 
 
-def _row(scores: Sequence[Score]) -> Row:
+def _map_score(density: NDArray[np.float32], human: NDArray[np.float32]) -> Score:
+    saliency_map = on_photo(density, human.shape[1], human.shape[0])
+    retentions = [map_retention(density, human, ratio) for ratio in RATIOS.values()]
+    kept = float(np.mean([part.kept for part in retentions]))
+    agreement = (cc(saliency_map, human), sim(saliency_map, human), kld(saliency_map, human))
+    return Score(np.array([*agreement, kept]), np.array(retentions))
+
+
+def _row(scores: Sequence[Score], columns: Sequence[str]) -> Row:
     """Means over photos, with the 2.5th and 97.5th percentile of the same over resamples."""
     metrics = np.stack([score.metrics for score in scores])  # [photos, metrics]
     retentions = np.stack([score.retentions for score in scores])  # [photos, ratios, 3]
@@ -175,50 +212,7 @@ def _row(scores: Sequence[Score]) -> Row:
     values = np.hstack([weights @ metrics, gaps.mean(axis=1, keepdims=True), gaps])
     return {
         column: interval(of_photos, of_resamples)
-        for column, of_photos, of_resamples in zip(COLUMNS, values[0], values[1:].T, strict=True)
-    }
-
-
-def resample_weights(photos: int) -> NDArray[np.float64]:
-    """The weight of each photo, [1 + RESAMPLES, photos]: first all alike, then as drawn."""
-    drawn = np.random.default_rng(0).multinomial(photos, np.full(photos, 1 / photos), RESAMPLES)
-    return np.concatenate([np.ones((1, photos)), drawn]) / photos
-
-
-def interval(mean: float, resampled: NDArray[np.float64]) -> Interval:
-    """Resamples whose centred crops are the best possible have no gap to close, and no say."""
-    defined = resampled[~np.isnan(resampled)]
-    low, high = np.percentile(defined, (2.5, 97.5)) if len(defined) else (math.nan, math.nan)
-    return Interval(float(mean), float(low), float(high))
-
-
-def markdown(name: str, table: Mapping[str, Row], photos: int) -> str:
-    """A fixation set's table."""
-    lines = [
-        f"**{name}**, {photos} photos",
-        "",
-        "| | " + " | ".join(COLUMNS) + " |",
-        "|---|" + "---|" * len(COLUMNS),
-    ]
-    for row_name, row in table.items():
-        lines.append(f"| {row_name} | " + " | ".join(map(_cell, row.values())) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(interval: Interval) -> str:
-    if math.isnan(interval.mean):
-        return "–"
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
-def as_json(table: Mapping[str, Row]) -> dict[str, dict[str, dict[str, float | None]]]:
-    """The same with unrounded numbers; JSON has no NaN, so null stands for it."""
-    return {
-        name: {
-            column: {k: None if math.isnan(v) else v for k, v in interval._asdict().items()}
-            for column, interval in row.items()
-        }
-        for name, row in table.items()
+        for column, of_photos, of_resamples in zip(columns, values[0], values[1:].T, strict=True)
     }
 
 
@@ -242,25 +236,94 @@ def open_models(files: Sequence[ModelFile]) -> dict[str, Predictor]:
     return {name: open_predictor(path) for name, path in files}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="measure predictors on validation photos")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="a fixation set")
-    parser.add_argument("--model", type=model_file, action="append", metavar="NAME=FILE")
-    parser.add_argument("--out", type=Path, help="a folder for evaluation.md and evaluation.json")
-    args = parser.parse_args()
-    models = open_models(args.model or [("gazecrop", CHECKPOINT)])
-    texts, numbers = [], {}
-    for folder in args.data:
+def sets_in(folder: Path) -> list[Path]:
+    """The folder, if it is a set of fixations or of maps, else such folders inside.
+
+    Raises:
+        ValueError: there is none.
+    """
+    candidates = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
+    found = [path for path in candidates if _has_fixations(path) or (path / "maps").is_dir()]
+    if not found:
+        raise ValueError(f"{folder} holds no set: no folder with fixations.csv or maps/")
+    return found[:1] if found[0] == folder else found
+
+
+def _has_fixations(folder: Path) -> bool:
+    return (folder / "fixations.csv").is_file()
+
+
+def evaluate_elsewhere(folder: Path, models: Mapping[str, Predictor]) -> tuple[int, Table]:
+    """The number of photos of a set that nothing was trained on, and its table."""
+    if _has_fixations(folder):
+        photos = read_fixation_set(folder)
+        return len(photos), evaluate(photos, models, held_out=True)
+    mapped = read_map_set(folder)
+    return len(mapped), evaluate_maps(mapped, models)
+
+
+class Report:
+    """Tables as they come: printed, and kept for the files."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.numbers: dict[str, object] = {}
+
+    def add(self, name: str, text: str, numbers: object) -> None:
+        self.texts.append(text)
+        self.numbers[name] = numbers
+        print(text, flush=True)
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "evaluation.md").write_text("\n".join(self.texts), encoding="utf-8")
+        text = json.dumps(self.numbers, indent=2) + "\n"
+        (folder / "evaluation.json").write_text(text, encoding="utf-8")
+
+
+def report(
+    data: Sequence[Path], elsewhere: Sequence[Path], models: Mapping[str, Predictor]
+) -> Report:
+    """The tables of all sets, and the mean over those from elsewhere."""
+    result = Report()
+    for folder in data:
         photos = read_fixation_set(folder)
         table = evaluate(photos, models)
         count = sum(is_validation(photo.path.name) for photo in photos)
-        texts.append(markdown(folder.name, table, count))
-        numbers[folder.name] = {"photos": count, "rows": as_json(table)}
-        print(texts[-1], flush=True)
+        text = markdown(f"**{folder.name}**, {count} photos", table)
+        result.add(folder.name, text, {"photos": count, "rows": as_json(table)})
+    tables = {}
+    for folder in elsewhere:
+        count, table = evaluate_elsewhere(folder, models)
+        tables[folder.name] = table
+        text = markdown(f"**{folder.name}**, elsewhere, {count} photos", table)
+        result.add(folder.name, text, {"photos": count, "rows": as_json(table)})
+    if len(tables) > 1:
+        columns = dict.fromkeys((*COLUMNS, *MAP_COLUMNS))
+        means = mean_over_sets(list(tables.values()), list(columns))
+        text = means_markdown(f"**Mean over {', '.join(tables)}**", means)
+        result.add("mean elsewhere", text, {"sets": list(tables), "rows": means})
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="measure predictors where viewers' gaze is known")
+    parser.add_argument(
+        "--data", type=Path, action="append", default=[], help="a fixation set that was trained on"
+    )
+    parser.add_argument(
+        "--elsewhere", type=Path, action="append", default=[], help="sets that were not"
+    )
+    parser.add_argument("--model", type=model_file, action="append", metavar="NAME=FILE")
+    parser.add_argument("--out", type=Path, help="a folder for evaluation.md and evaluation.json")
+    args = parser.parse_args()
+    if not (args.data or args.elsewhere):
+        parser.error("name a set: --data SET or --elsewhere FOLDER")
+    elsewhere = [path for folder in args.elsewhere for path in sets_in(folder)]
+    models = open_models(args.model or [("gazecrop", CHECKPOINT)])
+    result = report(args.data, elsewhere, models)
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / "evaluation.md").write_text("\n".join(texts), "utf-8")
-        (args.out / "evaluation.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        result.write(args.out)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,26 @@ def retention(
     return Retention(*(kept(fixations, size, window) for window in windows))
 
 
+def map_retention(
+    density: NDArray[np.float32], human: NDArray[np.float32], ratio: float
+) -> Retention:
+    """The same, as shares of the mass of the humans' map [height, width], which sums to 1."""
+    size = (human.shape[1], human.shape[0])
+    windows = (
+        mass_window(density, size, ratio),
+        centre_window(size, ratio),
+        heaviest_window(human, size, ratio),
+    )
+    return Retention(*(mass_inside(human, window) for window in windows))
+
+
+def mass_inside(human: NDArray[np.float32], window: Window) -> float:
+    """The sum of a map [height, width] inside a window."""
+    rows = slice(window.top, window.top + window.height)
+    columns = slice(window.left, window.left + window.width)
+    return float(human[rows, columns].sum(dtype=float))
+
+
 def gap_closed(means: NDArray[np.float64]) -> NDArray[np.float64]:
     """(kept − centred) / (best − centred), of means over photos [..., 3] in `Retention`'s order.
 

@@ -1,11 +1,13 @@
 """One readable file configures a whole run (see `training/recipes/`)."""
 
 import dataclasses
+import re
 import sys
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from training.networks.criteria import Criterion
 from training.networks.student import StudentSizes
@@ -18,6 +20,7 @@ else:
     import tomli as tomllib
 
 
+TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
 RECIPE = Path(__file__).parents[1] / "recipes" / "student.toml"
 
 
@@ -70,32 +73,73 @@ class Recipe:
     seed: int = 0
 
 
+class WrongValue(ValueError):
+    """A value that the recipe cannot have."""
+
+    def __init__(self, keys: Sequence[str], problem: str) -> None:
+        super().__init__(f"{'.'.join(keys)}: {problem}" if keys else problem)
+        self.keys = keys
+
+
 def read(path: Path) -> Recipe:
     """A recipe from its TOML file.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no TOML, or a key is unknown or missing; the message names it.
+        ValueError: it is no TOML, a key is unknown or missing, or a value has the wrong type.
+            The message names the file, the line and the key.
     """
-    recipe: Recipe = _build(Recipe, tomllib.loads(path.read_text("utf-8")), path.name)
-    if recipe.shipped_gmac not in recipe.pruning.gmac:
-        raise ValueError(f"{path.name}: shipped_gmac {recipe.shipped_gmac} is not in pruning.gmac")
+    text = path.read_text(encoding="utf-8")
+    try:
+        recipe: Recipe = _build(Recipe, tomllib.loads(text), ())
+        if recipe.shipped_gmac not in recipe.pruning.gmac:
+            raise WrongValue(("shipped_gmac",), f"not among pruning.gmac {recipe.pruning.gmac}")
+    except WrongValue as error:
+        raise ValueError(f"{path}, line {_line(text, error.keys)}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: {error}") from error
     return recipe
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:
+def _build(kind: Any, value: Any, keys: tuple[str, ...]) -> Any:
     """A dataclass from a TOML table, and tuples from arrays, as the type hints say."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        if unknown := set(value) - set(hints):
-            raise ValueError(f"{where}: unknown {', '.join(sorted(unknown))}")
-        parts = {name: _build(hints[name], value[name], f"{where}: {name}") for name in value}
-        try:
-            return kind(**parts)
-        except TypeError as error:
-            raise ValueError(f"{where}: {error}") from error
+        return _build_dataclass(kind, value, keys)
     if typing.get_origin(kind) is tuple:
-        return tuple(_build(typing.get_args(kind)[0], item, where) for item in value)
-    if typing.get_origin(kind) is typing.Literal and value not in typing.get_args(kind):
-        raise ValueError(f"{where}: {value!r} is none of {', '.join(typing.get_args(kind))}")
+        if not isinstance(value, list):
+            raise WrongValue(keys, f"an array is needed, not {value!r}")
+        return tuple(_build(typing.get_args(kind)[0], item, keys) for item in value)
+    if typing.get_origin(kind) is Literal:
+        if value not in typing.get_args(kind):
+            raise WrongValue(keys, f"{value!r} is none of {', '.join(typing.get_args(kind))}")
+        return value
+    accepted = (int, float) if kind is float else (kind,)
+    if type(value) not in accepted:  # not isinstance: true is no number
+        raise WrongValue(keys, f"{TYPE_NAMES[kind]} is needed, not {value!r}")
     return value
+
+
+def _build_dataclass(kind: type, value: Any, keys: tuple[str, ...]) -> Any:
+    if not isinstance(value, dict):
+        raise WrongValue(keys, f"a table is needed, not {value!r}")
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(value) - set(hints)):
+        raise WrongValue((*keys, unknown[0]), "unknown")
+    parts = {name: _build(hints[name], value[name], (*keys, name)) for name in value}
+    try:
+        return kind(**parts)
+    except TypeError as error:  # the constructor names the keys that are missing
+        raise WrongValue(keys, str(error)) from error
+
+
+def _line(text: str, keys: Sequence[str]) -> int:
+    """The line where the last of nested keys stands, or the deepest that is found."""
+    found = 0
+    for key in keys:
+        match = re.compile(rf"(?m)(?:^\s*\[?|[{{,.]\s*){re.escape(key)}\s*[=\].]").search(
+            text, found
+        )
+        if match is None:
+            break
+        found = match.end() - 1
+    return text.count("\n", 0, found) + 1

@@ -1,5 +1,6 @@
 """A training run: its recipe, photos, devices, and the folder that holds what its stages leave.
 
+RUN/sets.json        the fixation sets that it learns from
 RUN/teacher-0/ …     a teacher for each seed: its state, log and checkpoint
 RUN/ensemble.json    the mixture, with weights chosen on the validation photos
 RUN/targets.npy      its densities for all training photos
@@ -13,6 +14,7 @@ RUN/student…         the mean of their weights: the one that ships
 
 import argparse
 import functools
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +58,9 @@ def arguments(description: str) -> argparse.ArgumentParser:
         required=True,
         help="a folder of fixation sets, and of unlabelled photos in photos/",
     )
+    parser.add_argument(
+        "--leave-out", metavar="SET", action="append", default=[], help="a set to test on later"
+    )
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--out", type=Path, default=Path("runs/student"), help="resumable results")
     parser.add_argument("--imagenet", type=Path, help="MobileNetV2's weights to start from")
@@ -64,6 +69,21 @@ def arguments(description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--devices", default="auto", help="how many; torchrun sets its own")
     return parser
+
+
+def keep_to_sets(folder: Path, sets: list[str]) -> None:
+    """Write down what a run learns from: its teachers must not know a set that tests it.
+
+    Raises:
+        ValueError: the run was begun with other sets.
+    """
+    record = folder / "sets.json"
+    if record.exists():
+        if (begun := json.loads(record.read_text(encoding="utf-8"))) != sets:
+            raise ValueError(f"{folder} was begun with {begun}, not {sets}: name another --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_text(json.dumps(sets) + "\n", encoding="utf-8")
 
 
 def start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Run:
@@ -75,7 +95,9 @@ def start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Run:
         if not file.is_file():
             parser.error(f"{file} does not exist")
     try:
-        recipe, sources = read(args.recipe), Sources(args.data)
+        recipe, sources = read(args.recipe), Sources(args.data, args.leave_out)
+        sources.check()
+        keep_to_sets(args.out, sorted(sources.sets))
     except (OSError, ValueError) as error:
         parser.error(str(error))
     devices = args.devices if args.devices == "auto" else int(args.devices)

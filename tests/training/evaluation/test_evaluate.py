@@ -5,20 +5,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
 from tests.training.samples import Counted, brightness, nothing, write_set
 from training.data.fixations import read_fixation_set, split
+from training.data.maps import read_map_set
 from training.evaluation import evaluate
 from training.evaluation.evaluate import (
     CENTRE,
     CHECKPOINT,
     COLUMNS,
     HALF,
-    Row,
+    MAP_COLUMNS,
+    evaluate_maps,
     mean_nss,
-    upright_size,
+    sets_in,
 )
+from training.evaluation.metrics import fixation_map
+from training.evaluation.tables import Interval, Row, as_json, markdown, mean_over_sets
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +100,9 @@ def test_the_command_writes_the_tables(
     assert written.count("| ours |") == 2
     assert written.count(f"| {HALF} |") == 2
     assert written.splitlines()[2] in capsys.readouterr().out
-    rows = json.loads((tmp_path / "evaluation.json").read_text())[folder.name]["rows"]
+    rows = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))[folder.name][
+        "rows"
+    ]
     assert rows["ours"]["NSS"].keys() == {"mean", "low", "high"}
 
 
@@ -129,14 +134,79 @@ def test_crops_that_cannot_be_better_have_no_gap(tmp_path: Path) -> None:
         read_fixation_set(write_set(tmp_path, size=(60, 60), photos=30)), {"nothing": nothing}
     )
     assert np.isnan(table["nothing"]["gap 1:1"]).all()
-    assert "| – |" in evaluate.markdown("squares", table, 6)
-    assert evaluate.as_json(table)["nothing"]["gap 1:1"]["mean"] is None
+    assert "| – |" in markdown("squares", table)
+    assert as_json(table)["nothing"]["gap 1:1"]["mean"] is None
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_sizes_are_those_of_the_decoded_photo(tmp_path: Path, orientation: int) -> None:
-    path = tmp_path / "photo.jpg"
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.new("RGB", (30, 20)).save(path, exif=exif)
-    assert upright_size(path) == cv2.imread(str(path)).shape[1::-1]
+def write_map_set(folder: Path, photos: int = 20) -> Path:
+    """The written set's photos with their blurred fixations, at half the photos' size."""
+    write_set(folder, photos=photos, size=(160, 120))
+    (folder / "maps").mkdir()
+    for photo in read_fixation_set(folder):
+        grey = cv2.resize(fixation_map(photo.fixations, 160, 120), (80, 60))
+        path = folder / "maps" / photo.path.name
+        cv2.imwrite(str(path), np.rint(grey / grey.max() * 255).astype(np.uint8))
+    (folder / "fixations.csv").unlink()
+    return folder
+
+
+def test_all_photos_of_a_held_out_set_are_measured(tmp_path: Path) -> None:
+    photos = read_fixation_set(write_set(tmp_path, photos=12))
+    predictor = Counted()
+    table = evaluate.evaluate(photos, {"counted": predictor}, held_out=True)
+    assert predictor.calls == 12
+    assert table["counted"]["NSS"].mean == pytest.approx(mean_nss(brightness, photos))
+    with pytest.raises(ValueError, match="too few"):
+        evaluate.evaluate(photos[:1], {"counted": predictor}, held_out=True)
+
+
+def test_maps_judge_as_the_fixations_do_that_they_show(tmp_path: Path) -> None:
+    folder = write_map_set(tmp_path / "maps")
+    models = {"brightness": brightness, "nothing": nothing}
+    table = evaluate_maps(read_map_set(folder), models)
+    assert list(table) == ["brightness", "nothing", CENTRE]
+    assert all(tuple(row) == MAP_COLUMNS for row in table.values())
+    points = read_fixation_set(write_set(tmp_path / "points", photos=20, size=(160, 120)))
+    expected = evaluate.evaluate(points, models, held_out=True)
+    for name in models:
+        for column in ("CC", "SIM", "KLD"):
+            value, other = table[name][column].mean, expected[name][column].mean
+            assert value == pytest.approx(other, abs=0.05)
+    # The broad Gaussian draws windows to the centre, so some of the gap stays.
+    assert table["brightness"]["gap closed"].mean > 0.6
+    assert table["nothing"]["gap closed"].mean == pytest.approx(0)
+    assert table["brightness"]["kept"].mean > table["nothing"]["kept"].mean
+
+
+def test_the_mean_over_sets_counts_each_set_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_set(tmp_path / "sets" / "points", photos=8)
+    write_map_set(tmp_path / "sets" / "shades", photos=8)
+    command = f"evaluate --elsewhere {tmp_path / 'sets'} --out {tmp_path}"
+    monkeypatch.setattr(sys, "argv", command.split())
+    evaluate.main()
+    numbers = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))
+    assert numbers["points"]["photos"] == numbers["shades"]["photos"] == 8
+    means = numbers["mean elsewhere"]
+    assert means["sets"] == ["points", "shades"]
+    student = [numbers[name]["rows"]["gazecrop"] for name in means["sets"]]
+    expected = (student[0]["CC"]["mean"] + student[1]["CC"]["mean"]) / 2
+    assert means["rows"]["gazecrop"]["CC"] == pytest.approx(expected)
+    assert means["rows"]["gazecrop"]["NSS"] == student[0]["NSS"]["mean"]
+    assert (tmp_path / "evaluation.md").read_text(encoding="utf-8").count("| gazecrop |") == 3
+
+
+def test_predictors_that_a_set_lacks_have_no_mean() -> None:
+    one = {"ours": {"CC": Interval(0.5, 0, 1)}, HALF: {"CC": Interval(0.9, 0, 1)}}
+    other = {"ours": {"CC": Interval(0.7, 0, 1)}}
+    assert mean_over_sets([one, other], ["CC", "NSS"]) == {"ours": {"CC": pytest.approx(0.6)}}
+
+
+def test_a_folder_without_sets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no set"):
+        sets_in(tmp_path)
+    write_set(tmp_path / "b")
+    write_set(tmp_path / "a")
+    assert sets_in(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert sets_in(tmp_path / "a") == [tmp_path / "a"]
