@@ -1,6 +1,6 @@
 """Make a fixation set of a published gaze data set.
 
-    python -m training.data.converters {osie,eyecrowd,mit1003,cat2000,salicon} SOURCE TARGET
+    python -m training.data.converters {osie,eyecrowd,scene,pascals,pysaliency} SOURCE TARGET
 
 SOURCE is the data set as its authors publish it, unpacked; TARGET is a new folder, in the
 format that `training.data.fixations` reads. What SOURCE holds:
@@ -8,36 +8,28 @@ format that `training.data.fixations` reads. What SOURCE holds:
     osie, eyecrowd   stimuli/*.jpg, eye/fixations.mat
                      (the folder `data` of NUS-VIP/predicting-human-gaze-beyond-pixels and
                      of NUS-VIP/saliency-in-crowd)
-    mit1003          ALLSTIMULI/*.jpeg, DATA/<subject>/<image>.mat
-    cat2000          Stimuli/<category>/*.jpg, FIXATIONLOCS/<category>/*.mat
-                     (the folder `trainSet`)
-    salicon          images/**/*.jpg, and fixations_train2014.json, fixations_val2014.json or
-                     both, here or in annotations/
+    scene            stimuli/001.jpg …, tidy/fixations.mat
+                     (the folder `data` of Yanakz/Scene)
+    pascals          imgs/pascal/1.jpg …, fixations/pascalFix.mat
+                     (the folder `datasets` of salObj.zip)
+    pysaliency       stimuli.hdf5, fixations.hdf5
+                     (a folder that pysaliency makes: `pysaliency.get_mit1003("public")`, for
+                     one, downloads MIT1003 to public/MIT1003)
 
-Positions that the eye tracker reported stay as they are; pixel indices become the middle of
-that pixel. Gaze outside the image is left out. Three sets need more than that:
-
-- MIT1003 publishes gaze samples. They are smoothed, and those that stay within 1° for at
-  least 100 ms are a fixation, at their median (`still_spans`). This is not the authors'
-  `checkFixations`, which looks for acceleration, so the fixations are not exactly theirs.
-  Like them we drop each viewer's first one, which is still on the cross that was shown
-  before the image.
-- CAT2000's maps hold all viewers' fixations together: one subject, and no order. Who looked
-  where is in `allFixData.mat`, which only MATLAB can open (a `containers.Map`).
-- SALICON publishes the positions of a mouse that moved, 75 million of them. Those of one
-  worker that follow each other within 1° become one fixation.
+Positions that the eye tracker reported stay as they are, and so do pysaliency's; pixel indices
+become the middle of that pixel. Gaze outside the image is left out.
 """
 
 import argparse
 import csv
-import json
-from collections import defaultdict
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
@@ -47,11 +39,6 @@ from scipy.io import loadmat
 Points = NDArray[np.float64]  # [n, 2]: x, y in pixels
 
 COLUMNS = ("image", "subject", "order", "x", "y", "duration_ms")
-MIT1003_DEGREE = 35  # pixels (Judd et al., 2009)
-MIT1003_RATE = 240  # samples per second
-MIT1003_SMOOTHED = 9  # samples; noise of 4 pixels would cut fixations to pieces otherwise
-SHORTEST_FIXATION = 0.1  # seconds
-SALICON_DEGREE = 19  # pixels (the width of the blur in the authors' tools)
 
 
 @dataclass(frozen=True)
@@ -69,25 +56,6 @@ class Stimulus:
     path: Path
     name: str  # unique in its set
     viewings: list[Viewing]
-
-
-def still_spans(points: Points, spread: float, fewest: int) -> Iterator[slice]:
-    """The spans of consecutive points that stay in one place, by their dispersion (I-DT).
-
-    A span has at least `fewest` points (1 or more); its width and height add up to `spread`
-    pixels at most. It ends at a NaN. Salvucci and Goldberg, "Identifying fixations and
-    saccades in eye-tracking protocols", 2000.
-    """
-    start = 0
-    while start + fewest <= len(points):
-        rest = points[start:]
-        extent = np.maximum.accumulate(rest) - np.minimum.accumulate(rest)
-        length = int((extent.sum(axis=1) <= spread).sum())
-        if length >= fewest:
-            yield slice(start, start + length)
-            start += length
-        else:
-            start += 1
 
 
 def nus(source: Path) -> Iterator[Stimulus]:
@@ -114,117 +82,93 @@ def _nus_viewing(number: int, cell: Any) -> Viewing:
     return Viewing(str(number), np.stack([x, y], axis=1).astype(float), duration.astype(float))
 
 
-def mit1003(source: Path) -> Iterator[Stimulus]:
-    """MIT1003 (Judd et al., 2009)."""
-    paths = _files(source / "ALLSTIMULI", "*.jpeg")
-    data = _folder(source / "DATA")
-    subjects = sorted(path for path in data.iterdir() if path.is_dir() and path.name[0] != ".")
-    if not subjects:
-        raise FileNotFoundError(f"{data} has no folder for each subject")
-    for path in track(paths, "MIT1003"):
-        viewings = [_mit1003_viewing(subject / f"{path.stem}.mat") for subject in subjects]
-        yield Stimulus(path, path.name, viewings)
-
-
-def _mit1003_viewing(path: Path) -> Viewing:
-    names_to_values = _matlab(_file(path))
+def scene(source: Path) -> Iterator[Stimulus]:
+    """Scene (Liang et al., 2015)."""
+    table = _file(source / "tidy" / "fixations.mat")
     try:
-        # The variable has the image's name, but MATLAB cuts names after 63 characters.
-        (recording,) = (v for name, v in names_to_values.items() if not name.startswith("__"))
-        samples = recording["DATA"].item().ravel()[0]["eyeData"][:, [0, 1]].astype(float)
-    except (IndexError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no single variable with DATA(1).eyeData") from error
-    samples[(samples < 0).any(axis=1)] = np.nan  # blinks
-    samples = _smooth(samples, MIT1003_SMOOTHED)
-    fewest = round(SHORTEST_FIXATION * MIT1003_RATE)
-    spans = list(still_spans(samples, MIT1003_DEGREE, fewest))[1:]
-    durations = np.array([(span.stop - span.start) * 1000 / MIT1003_RATE for span in spans])
-    return Viewing(path.parent.name, _medians(samples, spans), durations)
-
-
-def cat2000(source: Path) -> Iterator[Stimulus]:
-    """CAT2000's training set (Borji and Itti, 2015)."""
-    paths = _files(source / "Stimuli", "*/*.jpg")
-    maps = [
-        _file(source / "FIXATIONLOCS" / path.parent.name / f"{path.stem}.mat") for path in paths
+        cells = _matlab(table)["fixations"]
+        if cells.dtype != object:
+            raise TypeError(f"fixations is of type {cells.dtype}")
+        viewings = [
+            [_scene_viewing(number, rows) for number, rows in enumerate(subjects)]
+            for subjects in cells
+        ]
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{table} is no cell array [image, subject] of rows y, x, latency, duration"
+        ) from error
+    paths = [
+        _file(source / "stimuli" / f"{number:03}.jpg") for number in range(1, len(viewings) + 1)
     ]
-    for path, fixated in zip(track(paths, "CAT2000"), maps, strict=True):
-        pixels = _matlab(fixated).get("fixLocs")
-        with Image.open(path) as image:
-            if not isinstance(pixels, np.ndarray) or pixels.shape != (image.height, image.width):
-                raise ValueError(f"{fixated} has no map fixLocs of the size of {path}")
-        points = np.argwhere(pixels)[:, ::-1] + 0.5
-        viewing = Viewing("0", points, in_order=False)
-        yield Stimulus(path, f"{path.parent.name}_{path.name}", [viewing])
+    for path, of_image in zip(track(paths, "Scene"), viewings, strict=True):
+        yield Stimulus(path, path.name, of_image)
 
 
-def salicon(source: Path) -> Iterator[Stimulus]:
-    """SALICON (Jiang et al., 2015), release 2015r1."""
-    tables = sorted(_folder(source).rglob("fixations_*2014.json"))
-    if not tables:
-        raise FileNotFoundError(f"{source} has no fixations_train2014.json, fixations_val2014.json")
-    photos = {path.name: path for path in _files(source / "images", "**/*.jpg")}
-    for table in tables:
-        for image, annotations in track(_salicon_images(table), table.name):
-            path = photos.get(image["file_name"])
-            if path is None:
-                raise FileNotFoundError(
-                    f"{table} names {image['file_name']}, which is not in {source / 'images'}"
-                )
-            viewings = [_salicon_viewing(image, row, table) for row in annotations]
-            yield Stimulus(path, path.name, viewings)
+def _scene_viewing(number: int, rows: Any) -> Viewing:
+    y, x, _, seconds = rows.astype(float).T if rows.size else np.empty((4, 0))
+    return Viewing(str(number), np.stack([x, y], axis=1), seconds * 1000)
 
 
-def _salicon_images(table: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """The images of a table, each with its annotations: one for each worker."""
+def pascals(source: Path) -> Iterator[Stimulus]:
+    """PASCAL-S (Li et al., 2014).
 
-    def compact(row: dict[str, Any]) -> dict[str, Any]:
-        if "fixations" in row:  # as lists, those of the whole set would take 10 GB
-            row["fixations"] = np.array(row["fixations"], np.float32).reshape(-1, 2)
-        return row
+    Its photos have a number for a name; the set's name before it keeps apart the splits of sets.
+    """
+    table = _file(source / "fixations" / "pascalFix.mat")
+    try:
+        with h5py.File(table) as file:
+            viewings = [_pascals_viewings(file[cell]) for cell in file["fixCell"][0]]
+    except (OSError, KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{table} is no HDF5 file with fixCell of y, x, subject") from error
+    paths = [
+        _file(source / "imgs" / "pascal" / f"{number}.jpg")
+        for number in range(1, len(viewings) + 1)
+    ]
+    for path, of_image in zip(track(paths, "PASCAL-S"), viewings, strict=True):
+        yield Stimulus(path, f"pascals_{int(path.stem):04}.jpg", of_image)
+
+
+def _pascals_viewings(cell: Any) -> list[Viewing]:
+    if "MATLAB_empty" in cell.attrs:  # what is stored then is the shape
+        return []
+    y, x, subjects = cell[:].astype(float)
+    points = np.stack([x, y], axis=1) - 0.5  # published as pixel indices from 1
+    return [
+        Viewing(f"{subject:.0f}", points[subjects == subject]) for subject in np.unique(subjects)
+    ]
+
+
+def from_pysaliency(source: Path) -> Iterator[Stimulus]:
+    """A data set of photos that pysaliency has loaded and kept in a folder."""
+    tables = [_file(source / name) for name in ("stimuli.hdf5", "fixations.hdf5")]
+    try:
+        import pysaliency  # slow to import, and needed here only
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error}: install gazecrop[dev], which has pysaliency") from error
 
     try:
-        with table.open() as file:
-            content = json.load(file, object_hook=compact)
-        annotations = defaultdict(list)
-        for row in content["annotations"]:
-            annotations[row["image_id"]].append(row)
-        return [(image, annotations[image["id"]]) for image in content["images"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{table} is no SALICON table of images and annotations") from error
-
-
-def _salicon_viewing(image: dict[str, Any], row: dict[str, Any], table: Path) -> Viewing:
-    try:
-        points = row["fixations"][:, ::-1] - 0.5  # published as [row, column] from 1
-        size, subject = (image["width"], image["height"]), str(row["worker_id"])
-    except KeyError as error:
-        raise ValueError(f"{table}: image {image['id']} or a fixation lacks {error}") from error
-    # An early release had [x, y] instead, which mostly leaves the image when swapped.
-    if (points > size).any():
-        raise ValueError(f"{table}: a fixation of image {image['id']} is no [row, column] in it")
-    return Viewing(subject, _medians(points, list(still_spans(points, SALICON_DEGREE, fewest=1))))
-
-
-def _smooth(samples: Points, width: int) -> Points:
-    """Running medians: less noise, and jumps as sharp as before. A NaN spreads to all near it."""
-    if len(samples) < width:
-        return samples
-    padded = np.pad(samples, ((width // 2, width // 2), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
-    return np.asarray(np.median(windows, axis=-1))
-
-
-def _medians(points: Points, spans: list[slice]) -> Points:
-    return np.array([np.median(points[span], axis=0) for span in spans]).reshape(-1, 2)
+        stimuli, fixations = (pysaliency.read_hdf5(table) for table in tables)
+        paths = [Path(name) for name in stimuli.filenames]
+        shared = Path(os.path.commonpath([path.parent for path in paths]))
+        x, y, number, subjects = (fixations.x, fixations.y, fixations.n, fixations.subjects)
+    except (OSError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{source} holds no photos and fixations of pysaliency") from error
+    in_order = isinstance(fixations, pysaliency.FixationTrains)
+    points = np.stack([x, y], axis=1).astype(float)
+    for index, path in enumerate(track(paths, source.name)):
+        viewings = [
+            Viewing(str(subject), points[(number == index) & (subjects == subject)], None, in_order)
+            for subject in np.unique(subjects[number == index])
+        ]
+        yield Stimulus(_file(path), "_".join(path.relative_to(shared).parts), viewings)
 
 
 CONVERTERS: dict[str, Callable[[Path], Iterator[Stimulus]]] = {
     "osie": nus,
     "eyecrowd": nus,
-    "mit1003": mit1003,
-    "cat2000": cat2000,
-    "salicon": salicon,
+    "scene": scene,
+    "pascals": pascals,
+    "pysaliency": from_pysaliency,
 }
 
 
@@ -305,13 +249,6 @@ def _file(path: Path) -> Path:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing")
     return path
-
-
-def _files(folder: Path, pattern: str) -> list[Path]:
-    found = sorted(path for path in _folder(folder).glob(pattern) if path.name[0] != ".")
-    if not found:
-        raise FileNotFoundError(f"{folder} holds no {pattern}")
-    return found
 
 
 def main() -> None:

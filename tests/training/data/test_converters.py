@@ -1,20 +1,21 @@
 """Tiny copies of the published layouts are converted and read back."""
 
 import csv
-import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pysaliency
 import pytest
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 from scipy.io import savemat
 
-from training.data.converters import convert, still_spans
+from training.data.converters import convert
 from training.data.fixations import Photo, read_fixation_set
 
 
@@ -51,46 +52,43 @@ def write_nus(source: Path) -> None:
     savemat(source / "eye" / "fixations.mat", {"fixations": cell(*images)})
 
 
-def gaze(*places: tuple[float, float, int], noise: float = 2) -> NDArray[np.float64]:
-    """Samples that rest at each x, y for so many samples, with a tracker's noise in pixels."""
-    still = np.concatenate([np.full((count, 2), (x, y)) for x, y, count in places])
-    return still + np.random.default_rng(0).normal(0, noise, still.shape)
+def write_scene(source: Path) -> None:
+    for name in ("001.jpg", "002.jpg"):
+        write_photo(source / "stimuli" / name)
+    cells = np.empty((2, 2), object)
+    cells[0, 0] = np.array([[20.0, 10, 0.2, 0.246], [5, 90, 0.5, 0.1], [59.5, 30.5, 0.7, 0.3]])
+    cells[0, 1] = cells[1, 0] = np.zeros((0, 0))
+    cells[1, 1] = np.array([[2.0, 1, 0.1, 0.136]])
+    (source / "tidy").mkdir()
+    savemat(source / "tidy" / "fixations.mat", {"fixations": cells})
 
 
-def write_mit1003(source: Path, samples: NDArray[np.float64]) -> None:
-    name = "i" + "0" * 70  # longer than a MATLAB name
-    write_photo(source / "ALLSTIMULI" / f"{name}.jpeg", 400, 300)
-    for subject in ("CNG", "ajs"):
-        (source / "DATA" / subject).mkdir(parents=True)
-        content = {name[:63]: {"imgName": f"{name}.jpeg", "DATA": {"eyeData": samples}}}
-        savemat(source / "DATA" / subject / f"{name}.mat", content, long_field_names=True)
-    (source / "DATA" / "hp_CalibrationData.mat").touch()
+def write_pascals(source: Path) -> None:
+    for number in (1, 2, 3):
+        write_photo(source / "imgs" / "pascal" / f"{number}.jpg")
+    (source / "fixations").mkdir()
+    with h5py.File(source / "fixations" / "pascalFix.mat", "w") as file:
+        cells = file.create_dataset("fixCell", (1, 3), h5py.ref_dtype)
+        looks = np.array([[1.0, 60, 3], [1, 80, 40], [2, 1, 2]])  # y, x, subject
+        for index, content in enumerate((looks, np.array([3, 0], np.uint64), looks[:, :1])):
+            cells[0, index] = file.create_dataset(f"#refs#/{index}", data=content).ref
+        file["#refs#/1"].attrs["MATLAB_empty"] = 1
 
 
-def write_cat2000(source: Path, shape: tuple[int, int] = (60, 80)) -> None:
-    for category in ("Action", "Art"):
-        write_photo(source / "Stimuli" / category / "001.jpg")
-        write_photo(source / "Stimuli" / category / "Output" / "001.jpg")
-        fixated = np.zeros(shape, np.uint8)
-        fixated[59, 10] = fixated[3, 79] = 1
-        (source / "FIXATIONLOCS" / category).mkdir(parents=True)
-        savemat(source / "FIXATIONLOCS" / category / "001.mat", {"fixLocs": fixated})
-
-
-def write_salicon(source: Path, fixations: list[list[float]]) -> None:
-    for split, number in (("train", 9), ("val", 42)):
-        name = f"COCO_{split}2014_{number:012}.jpg"
-        write_photo(source / "images" / split / name)
-        table = {
-            "images": [{"id": number, "file_name": name, "width": 80, "height": 60}],
-            "annotations": [
-                {"id": worker, "image_id": number, "worker_id": worker, "fixations": fixations}
-                for worker in (307, 444)
-            ],
-        }
-        (source / "annotations").mkdir(exist_ok=True)
-        path = source / "annotations" / f"fixations_{split}2014.json"
-        path.write_text(json.dumps(table))
+def write_pysaliency(source: Path, in_order: bool = True) -> None:
+    paths = [source / "Stimuli" / name / "001.jpg" for name in ("Action", "Art")]
+    for path in paths:
+        write_photo(path)
+    pysaliency.FileStimuli([str(path) for path in paths]).to_hdf5(str(source / "stimuli.hdf5"))
+    trains = pysaliency.FixationTrains.from_fixation_trains(
+        [[10.5, 20], [30, 99], [1]],
+        [[5, 6], [7, 8], [2]],
+        [[0, 1], [0, 1], [0]],
+        [1, 1, 0],
+        [0, 4, 4],
+    )
+    fixations = trains if in_order else trains[np.arange(len(trains))]
+    fixations.to_hdf5(str(source / "fixations.hdf5"))
 
 
 def by_subject(photo: Photo, subject: str) -> list[list[float]]:
@@ -118,51 +116,41 @@ def test_osie_and_eyecrowd(tmp_path: Path, name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("noise", [0, 2, 6])
-def test_mit1003_finds_the_fixations_after_the_first(tmp_path: Path, noise: float) -> None:
-    samples = gaze(
-        (200, 150, 60), (50, 60, 72), (300, 200, 48), (-500, -500, 30), (900, 10, 40), noise=noise
-    )
-    write_mit1003(tmp_path / "data", samples)
-    assert convert("mit1003", tmp_path / "data", tmp_path / "set") == (1, 4)
-    (photo,) = read_fixation_set(tmp_path / "set")
-    assert set(photo.subjects) == {"CNG", "ajs"}
-    np.testing.assert_allclose(by_subject(photo, "ajs"), [[50, 60], [300, 200]], atol=2)
-    durations = [int(row["duration_ms"]) for row in rows(tmp_path / "set")]
-    np.testing.assert_allclose(durations, [300, 200, 300, 200], atol=30)
+def test_scene(tmp_path: Path) -> None:
+    write_scene(tmp_path / "data")
+    assert convert("scene", tmp_path / "data", tmp_path / "set") == (2, 3)
+    first, second = read_fixation_set(tmp_path / "set")
+    assert (first.path.name, second.path.name) == ("001.jpg", "002.jpg")
+    assert by_subject(first, "0") == [[10, 20], [30.5, 59.5]]
+    assert by_subject(second, "1") == [[1, 2]]
+    assert [(row["order"], row["duration_ms"]) for row in rows(tmp_path / "set")] == [
+        ("0", "246"),
+        ("1", "300"),
+        ("0", "136"),
+    ]
 
 
-def test_mit1003_recordings_without_fixations_have_no_rows(tmp_path: Path) -> None:
-    write_mit1003(tmp_path / "data", gaze((5, 5, 60)))
-    (recording,) = (tmp_path / "data" / "DATA" / "CNG").iterdir()
-    savemat(recording, {"a": {"DATA": {"eyeData": np.zeros((0, 2))}}})
-    assert convert("mit1003", tmp_path / "data", tmp_path / "set") == (1, 0)
+def test_pascals(tmp_path: Path) -> None:
+    write_pascals(tmp_path / "data")
+    assert convert("pascals", tmp_path / "data", tmp_path / "set") == (3, 4)
+    first, third = read_fixation_set(tmp_path / "set")
+    assert (first.path.name, third.path.name) == ("pascals_0001.jpg", "pascals_0003.jpg")
+    assert by_subject(first, "1") == [[79.5, 59.5]]
+    assert by_subject(first, "2") == [[0.5, 0.5], [39.5, 2.5]]
+    assert by_subject(third, "2") == [[0.5, 0.5]]
 
 
-def test_cat2000(tmp_path: Path) -> None:
-    write_cat2000(tmp_path / "trainSet")
-    assert convert("cat2000", tmp_path / "trainSet", tmp_path / "set") == (2, 4)
-    photos = read_fixation_set(tmp_path / "set")
-    assert [photo.path.name for photo in photos] == ["Action_001.jpg", "Art_001.jpg"]
-    assert by_subject(photos[1], "0") == [[79.5, 3.5], [10.5, 59.5]]
-    assert rows(tmp_path / "set")[0]["order"] == ""
-    assert rows(tmp_path / "set")[0]["duration_ms"] == ""
-
-
-def test_salicon_joins_the_positions_in_one_place(tmp_path: Path) -> None:
-    moved: list[list[float]] = [[1, 1], [60, 80], [30, 10], [31, 10], [35, 12]]
-    write_salicon(tmp_path / "data", moved)
-    assert convert("salicon", tmp_path / "data", tmp_path / "set") == (2, 12)
-    train, validation = read_fixation_set(tmp_path / "set")
-    assert train.path.name == "COCO_train2014_000000000009.jpg"
-    assert by_subject(validation, "444") == [[0.5, 0.5], [79.5, 59.5], [9.5, 30.5]]
-
-
-def test_spans_end_where_the_place_changes_or_is_unknown() -> None:
-    points = np.array([[0, 0], [1, 1], [50, 50], [51, 50], [52, 52], [np.nan, 0], [52, 52]])
-    assert list(still_spans(points, spread=4, fewest=1)) == [slice(0, 2), slice(2, 5), slice(6, 7)]
-    assert list(still_spans(points, spread=4, fewest=3)) == [slice(2, 5)]
-    assert list(still_spans(points[:0], spread=4, fewest=1)) == []
+@pytest.mark.parametrize("in_order", [True, False])
+def test_pysaliency(tmp_path: Path, in_order: bool) -> None:
+    write_pysaliency(tmp_path / "data", in_order)
+    assert convert("pysaliency", tmp_path / "data", tmp_path / "set") == (2, 4)
+    action, art = read_fixation_set(tmp_path / "set")
+    assert (action.path.name, art.path.name) == ("Action_001.jpg", "Art_001.jpg")
+    assert by_subject(action, "4") == [[1, 2]]
+    assert by_subject(art, "0") == [[10.5, 5], [20, 6]]
+    assert by_subject(art, "4") == [[30, 7]]  # the other one is outside
+    orders = [row["order"] for row in rows(tmp_path / "set")]
+    assert orders == (["0", "0", "1", "0"] if in_order else [""] * 4)
 
 
 def test_photos_are_copied_as_the_viewers_saw_them(tmp_path: Path) -> None:
@@ -195,14 +183,11 @@ def test_a_finished_set_is_not_overwritten(tmp_path: Path) -> None:
     [
         ("osie", "", "data is not a folder"),
         ("osie", "eye/fixations.mat", r"fixations\.mat is missing"),
-        ("mit1003", "ALLSTIMULI", "ALLSTIMULI is not a folder"),
-        ("mit1003", "DATA", "DATA is not a folder"),
-        ("mit1003", "DATA/ajs/*.mat", r"ajs/i0+\.mat is missing"),
-        ("cat2000", "Stimuli/*/*.jpg", r"Stimuli holds no \*/\*\.jpg"),
-        ("cat2000", "FIXATIONLOCS/Art", r"Art/001\.mat is missing"),
-        ("salicon", "annotations", r"has no fixations_train2014\.json"),
-        ("salicon", "images", "images is not a folder"),
-        ("salicon", "images/val/*.jpg", r"fixations_val2014\.json names COCO_val2014_0+42\.jpg"),
+        ("scene", "tidy", r"tidy.fixations\.mat is missing"),
+        ("scene", "stimuli/002.jpg", r"002\.jpg is missing"),
+        ("pascals", "fixations", r"pascalFix\.mat is missing"),
+        ("pascals", "imgs/pascal/3.jpg", r"pascal.3\.jpg is missing"),
+        ("pysaliency", "fixations.hdf5", r"fixations\.hdf5 is missing"),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, name: str, missing: str, message: str) -> None:
@@ -211,9 +196,9 @@ def test_what_is_missing_is_named(tmp_path: Path, name: str, missing: str, messa
         source.mkdir()
         {
             "osie": write_nus,
-            "mit1003": lambda folder: write_mit1003(folder, gaze((5, 5, 60))),
-            "cat2000": write_cat2000,
-            "salicon": lambda folder: write_salicon(folder, [[1, 1]]),
+            "scene": write_scene,
+            "pascals": write_pascals,
+            "pysaliency": write_pysaliency,
         }[name](source)
         for path in list(source.glob(missing)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -246,39 +231,36 @@ def test_other_osie_layouts_are_refused(tmp_path: Path, content: dict[str, Any])
 
 @pytest.mark.parametrize(
     "content",
-    [
-        {"a": 1},
-        {"a": {"DATA": {"gaze": 1}}},
-        {"a": {"DATA": {"eyeData": [1.0]}}, "b": 2},
-        {"a": {"DATA": {"eyeData": np.ones((5, 1))}}},
-    ],
+    [{"gaze": 1}, {"fixations": np.ones((5, 4))}, {"fixations": cell(np.ones((5, 3)))}],
 )
-def test_other_mit1003_layouts_are_refused(tmp_path: Path, content: dict[str, Any]) -> None:
-    write_mit1003(tmp_path / "data", gaze((5, 5, 60)))
-    (recording,) = (tmp_path / "data" / "DATA" / "CNG").iterdir()
-    savemat(recording, content)
-    with pytest.raises(ValueError, match=r"CNG/i0+\.mat holds no single variable"):
-        convert("mit1003", tmp_path / "data", tmp_path / "set")
+def test_other_scene_layouts_are_refused(tmp_path: Path, content: dict[str, Any]) -> None:
+    write_scene(tmp_path / "data")
+    savemat(tmp_path / "data" / "tidy" / "fixations.mat", content)
+    with pytest.raises(ValueError, match=r"fixations\.mat is no cell array \[image, subject\]"):
+        convert("scene", tmp_path / "data", tmp_path / "set")
 
 
-def test_cat2000_maps_must_fit_their_images(tmp_path: Path) -> None:
-    write_cat2000(tmp_path / "data", shape=(90, 90))
-    with pytest.raises(ValueError, match=r"001\.mat has no map fixLocs of the size of .*001\.jpg"):
-        convert("cat2000", tmp_path / "data", tmp_path / "set")
+@pytest.mark.parametrize("layout", ["no HDF5", "no cells", "other rows"])
+def test_other_pascals_layouts_are_refused(tmp_path: Path, layout: str) -> None:
+    write_pascals(tmp_path / "data")
+    table = tmp_path / "data" / "fixations" / "pascalFix.mat"
+    if layout == "no HDF5":
+        table.write_bytes(b"no HDF5")
+    else:
+        with h5py.File(table, "a") as file:
+            if layout == "no cells":
+                del file["fixCell"]
+            else:
+                file["fixCell"][0, 0] = file.create_dataset("other", data=np.ones((2, 5))).ref
+    with pytest.raises(ValueError, match=r"pascalFix\.mat is no HDF5 file with fixCell"):
+        convert("pascals", tmp_path / "data", tmp_path / "set")
 
 
-def test_salicon_positions_as_x_and_y_are_refused(tmp_path: Path) -> None:
-    write_salicon(tmp_path / "data", [[70, 30]])  # the image is 60 high
-    with pytest.raises(ValueError, match=r"train2014\.json: a fixation of image 9 is no \[row"):
-        convert("salicon", tmp_path / "data", tmp_path / "set")
-
-
-@pytest.mark.parametrize("content", ["[]", "{", '{"images": []}', '{"annotations": [{}]}'])
-def test_other_salicon_tables_are_refused(tmp_path: Path, content: str) -> None:
-    write_salicon(tmp_path / "data", [[1, 1]])
-    (tmp_path / "data" / "annotations" / "fixations_train2014.json").write_text(content)
-    with pytest.raises(ValueError, match=r"train2014\.json is no SALICON table"):
-        convert("salicon", tmp_path / "data", tmp_path / "set")
+def test_other_pysaliency_folders_are_refused(tmp_path: Path) -> None:
+    write_pysaliency(tmp_path / "data")
+    (tmp_path / "data" / "stimuli.hdf5").write_bytes(b"no HDF5")
+    with pytest.raises(ValueError, match="data holds no photos and fixations of pysaliency"):
+        convert("pysaliency", tmp_path / "data", tmp_path / "set")
 
 
 @pytest.mark.parametrize(
