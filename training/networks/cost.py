@@ -1,6 +1,18 @@
-"""What a student costs: multiply-accumulates (MACs) for one photo, from its sizes alone."""
+"""What a student costs for one photo, from its sizes alone: operations, and time.
 
-from dataclasses import replace
+An operation is not worth the same everywhere: a depthwise convolution reads each value for few
+multiplications, and a large map with few operations still has to be written. So the time of a
+layer is modelled as
+
+    a · multiply-accumulates (MACs) of dense convolutions
+    + b · MACs of depthwise convolutions + c · values written,
+
+with prices fitted to the measured times of networks of random widths, on one thread in fp32 and
+in 8-bit integers (`python -m training.experiments.prices`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from training.networks.student import StudentSizes
 
@@ -8,23 +20,63 @@ GMAC = 1e9  # multiply-accumulates
 GROUP = 8  # hardware likes widths that are multiples of this
 
 
-def macs(sizes: StudentSizes) -> int:
-    """Multiply-accumulates for one photo: all convolutions and the finalizer's products."""
+@dataclass(frozen=True)
+class Layer:
+    """One layer's work for one photo."""
+
+    dense: int  # MACs of a convolution over all maps, or of a matrix product
+    depthwise: int  # MACs of a convolution of each map by itself
+    values: int  # written
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Milliseconds for a million of each."""
+
+    dense: float
+    depthwise: float
+    values: float
+
+
+# Of one thread of an AMD EPYC with AVX-512, in OpenVINO; the mean of fp32 and 8-bit integers.
+PRICES = Prices(dense=0.0095, depthwise=0.045, values=0.35)
+
+
+def layers(sizes: StudentSizes) -> Iterator[Layer]:
+    """All convolutions, and the finalizer's products."""
     side = sizes.canvas // 2
-    total = side**2 * sizes.stem * 3 * 9
+    yield Layer(side**2 * sizes.stem * 3 * 9, 0, side**2 * sizes.stem)
     width, sides = sizes.stem, {}
     for number, block in enumerate(sizes.blocks, start=1):
         if block.expand:
-            total += side**2 * width * block.hidden
+            yield Layer(side**2 * width * block.hidden, 0, side**2 * block.hidden)
         side //= block.stride
-        total += side**2 * block.hidden * (9 + block.out)
+        yield Layer(0, side**2 * block.hidden * 9, side**2 * block.hidden)
+        yield Layer(side**2 * block.hidden * block.out, 0, side**2 * block.out)
         width = block.out
         sides[number] = side
-    for tap in sizes.taps:
-        total += sides[tap] ** 2 * sizes.blocks[tap - 1].out * sizes.lateral
     finest = sides[sizes.taps[0]]
-    total += finest**2 * sizes.readout * (sizes.lateral * 9 + 1)
-    return total + sizes.grid * finest * (finest + sizes.grid)
+    for tap in sizes.taps:
+        written = (sides[tap] ** 2 + finest**2) * sizes.lateral
+        yield Layer(sides[tap] ** 2 * sizes.blocks[tap - 1].out * sizes.lateral, 0, written)
+    yield Layer(finest**2 * sizes.lateral * sizes.readout * 9, 0, finest**2 * sizes.readout)
+    yield Layer(finest**2 * sizes.readout * 2, 0, finest**2 * 2)
+    yield Layer(2 * sizes.grid * finest * (finest + sizes.grid), 0, 2 * sizes.grid**2)
+
+
+def macs(sizes: StudentSizes) -> int:
+    """Multiply-accumulates for one photo."""
+    return sum(layer.dense + layer.depthwise for layer in layers(sizes))
+
+
+def milliseconds(sizes: StudentSizes, prices: Prices = PRICES) -> float:
+    """The modelled time for one photo on one thread, less what does not depend on widths."""
+    return sum(
+        prices.dense * layer.dense
+        + prices.depthwise * layer.depthwise
+        + prices.values * layer.values
+        for layer in layers(sizes)
+    ) / 1e6
 
 
 def groups(sizes: StudentSizes) -> list[str]:
@@ -85,6 +137,7 @@ def stream_blocks(sizes: StudentSizes, group: str) -> list[int]:
     return list(range(first, last + 1))
 
 
-def saving(sizes: StudentSizes, group: str, maps: int = GROUP) -> int:
-    """MACs saved by removing maps of a group: in its own layers and in all that read them."""
-    return macs(sizes) - macs(with_width(sizes, group, width(sizes, group) - maps))
+def saving(sizes: StudentSizes, group: str, maps: int = GROUP) -> float:
+    """Milliseconds saved by removing maps: in their own layers and in all that read them."""
+    narrower = with_width(sizes, group, width(sizes, group) - maps)
+    return milliseconds(sizes) - milliseconds(narrower)

@@ -1,12 +1,14 @@
 """The student: a small fully convolutional network that predicts where people look.
 
-    pixels uint8 [N, H, W, 3], extent int32 [N, 2]  →  density float32 [N, grid, grid]
+    pixels uint8 [N, H, W, 3], extent int32 [N, 2]  →  density float32 [N, grid, grid],
+                                                       integrity float32 [N, grid, grid]
 
 The vocabulary follows DeepGaze (Kümmerer et al., 2016): a *feature extractor* (the first
 blocks of MobileNetV2, Sandler et al., 2018) is tapped at several depths; a *readout
-network* turns the taps into one map of scores; a *finalizer* smooths the scores, adds the
+network* turns the taps into two maps of scores; a *finalizer* smooths the first, adds the
 log density of the centre bias and normalises: the softmax over all cells of
-Theis et al., 2018 (arXiv 1801.05787), equation 1.
+Theis et al., 2018 (arXiv 1801.05787), equation 1. The second says how much of each cell belongs
+to what a cut spoils, a head or a line of text: its *integrity*, from 0 to 1.
 
 Every input has one shape, so that all requests batch with each other. Photos of other
 shapes lie centred on a neutral canvas (see `training.data.framing`); `extent` says how much of
@@ -56,8 +58,8 @@ def _mobilenet_v2_blocks() -> tuple[BlockSizes, ...]:
 class StudentSizes:
     """Every number that is needed to build the network."""
 
-    canvas: int = 256  # side of the square input, pixels
-    grid: int = 32  # side of the output grid, cells
+    canvas: int = 320  # side of the square input, pixels
+    grid: int = 40  # side of the output grids, cells
     stem: int = 32
     blocks: tuple[BlockSizes, ...] = _mobilenet_v2_blocks()
     taps: tuple[int, ...] = (6, 10, 13)  # after these blocks, counted from 1
@@ -126,13 +128,13 @@ class Features(nn.Module):
 
 
 class Readout(nn.Module):
-    """Taps at stride 8 and coarser → one map of scores at stride 8."""
+    """Taps at stride 8 and coarser → two maps of scores at stride 8: of density, of integrity."""
 
     def __init__(self, taps: list[int], lateral: int, readout: int) -> None:
         super().__init__()
         self.laterals = nn.ModuleList(nn.Conv2d(width, lateral, 1) for width in taps)
         self.mix = nn.Conv2d(lateral, readout, 3, padding=1)
-        self.score = nn.Conv2d(readout, 1, 1)
+        self.score = nn.Conv2d(readout, 2, 1)
 
     def forward(self, taps: list[Tensor]) -> Tensor:
         height, width = taps[0].shape[-2:]
@@ -144,23 +146,32 @@ class Readout(nn.Module):
 
 
 class Finalizer(nn.Module):
-    """Scores on the canvas → log density on the photo's own grid."""
+    """Scores on the canvas → log density on the photo's own grid, and scores of integrity there."""
 
     def __init__(self, grid: int, prior: int) -> None:
         super().__init__()
         self.grid = grid
         self.log_sigma = nn.Parameter(torch.zeros(()))  # σ of the smoothing, in canvas cells
+        self.log_sigma_integrity = nn.Parameter(torch.tensor(-0.7))  # heads have sharper borders
         self.prior = nn.Parameter(torch.zeros(1, 1, prior, prior))
 
-    def forward(self, scores: Tensor, extent: Tensor, stride: int) -> Tensor:
-        rows = self._smoothing(extent[:, 0], scores.shape[-2], stride)  # [N, grid, h]
-        columns = self._smoothing(extent[:, 1], scores.shape[-1], stride)  # [N, grid, w]
-        on_photo = rows @ scores[:, 0] @ columns.transpose(1, 2)  # [N, grid, grid]
+    def forward(self, scores: Tensor, extent: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+        """Two maps [N, grid, grid] of scores [N, 2, h, w]."""
         prior = F.interpolate(self.prior, (self.grid, self.grid), mode="bilinear")[0]
-        flat = (on_photo + prior).flatten(1)
-        return F.log_softmax(flat, dim=1).unflatten(1, (self.grid, self.grid))
+        on_photo = self._resampled(scores[:, 0], extent, stride, self.log_sigma)
+        log_density = F.log_softmax((on_photo + prior).flatten(1), dim=1)
+        integrity = self._resampled(scores[:, 1], extent, stride, self.log_sigma_integrity)
+        return log_density.unflatten(1, (self.grid, self.grid)), integrity
 
-    def _smoothing(self, extent: Tensor, cells: int, stride: int) -> Tensor:
+    def _resampled(
+        self, scores: Tensor, extent: Tensor, stride: int, log_sigma: Tensor
+    ) -> Tensor:
+        """Smoothed scores [N, grid, grid] of the part of [N, h, w] that the photo covers."""
+        rows = self._smoothing(extent[:, 0], scores.shape[-2], stride, log_sigma)  # [N, grid, h]
+        columns = self._smoothing(extent[:, 1], scores.shape[-1], stride, log_sigma)
+        return rows @ scores @ columns.transpose(1, 2)
+
+    def _smoothing(self, extent: Tensor, cells: int, stride: int, log_sigma: Tensor) -> Tensor:
         """One axis of the Gaussian as a matrix [N, grid, cells] that also resamples.
 
         The photo covers `extent` pixels, centred; the cells beside it get no weight. With a
@@ -173,7 +184,7 @@ class Finalizer(nn.Module):
         centre = (torch.arange(self.grid, device=device) + 0.5) / self.grid
         position = (first + centre * extent - 0.5) / stride  # [N, grid]
         cell = torch.arange(cells, device=device)
-        distance = (position[:, :, None] - cell) * torch.exp(-self.log_sigma)
+        distance = (position[:, :, None] - cell) * torch.exp(-log_sigma)
         inside = (cell * stride >= first) & (cell * stride < first + extent)  # [N, cells]
         logits = -0.5 * distance**2 + (inside.float() - 1)[:, None] * 1e4
         return torch.softmax(logits, dim=2)
@@ -188,17 +199,25 @@ class Student(nn.Module):
         self.finalizer = Finalizer(sizes.grid, sizes.prior)
 
     def scores(self, pictures: Tensor) -> Tensor:
-        """Scores [N, 1, h, w] of pictures [N, 3, H, W] with values in −1…1."""
+        """Scores [N, 2, h, w] of pictures [N, 3, H, W] with values in −1…1."""
         return self.readout(self.features(pictures))
+
+    def predict(self, pixels: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
+        """Log density and logits of integrity, [N, grid, grid] each, of pixels [N, H, W, 3]."""
+        scores = self.scores(normalised(pixels))
+        maps: tuple[Tensor, Tensor] = self.finalizer(
+            scores, extent, stride=pixels.shape[1] // scores.shape[-2]
+        )
+        return maps
 
     def log_density(self, pixels: Tensor, extent: Tensor) -> Tensor:
         """Log density [N, grid, grid] of uint8 pixels [N, H, W, 3]."""
-        scores = self.scores(normalised(pixels))
-        return self.finalizer(scores, extent, stride=pixels.shape[1] // scores.shape[-2])
+        return self.predict(pixels, extent)[0]
 
-    def forward(self, pixels: Tensor, extent: Tensor) -> Tensor:
-        """Probability [N, grid, grid] that gaze falls into each cell of the photo."""
-        return self.log_density(pixels, extent).exp()
+    def forward(self, pixels: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
+        """Probability that gaze falls into each cell of the photo, and the cells' integrity."""
+        log_density, integrity = self.predict(pixels, extent)
+        return log_density.exp(), integrity.sigmoid()
 
 
 def normalised(pixels: Tensor) -> Tensor:
