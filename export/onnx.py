@@ -3,9 +3,10 @@
     python -m export.onnx [--checkpoint FILE] [--out FILE]
 
 The graph takes what `preprocess` sends, uint8 pixels and the photo's extent on the canvas;
-scaling, softmax and all else is inside it, so any runtime gives densities:
+scaling, softmax and all else is inside it, so any runtime gives the maps of the network:
 
-    PIXELS uint8 [N, canvas, canvas, 3], EXTENT int32 [N, 2]  →  DENSITY float32 [N, grid, grid]
+    PIXELS uint8 [N, canvas, canvas, 3], EXTENT int32 [N, 2]
+        →  DENSITY float32 [N, grid, grid], INTEGRITY float32 [N, grid, grid]
 """
 
 import argparse
@@ -18,14 +19,15 @@ import onnx
 import torch
 from torch import nn
 
-from export.parity import MODEL, ExportError, densities, sample_batch
+from export.parity import MODEL, OUTPUTS, ExportError, maps, sample_batch
 from training.evaluation.evaluate import CHECKPOINT
 from training.files import whole
 from training.networks import student
 
 OPSET = 18  # the newest that the onnxruntime inside Triton 24.10 and all later ones read
 
-# The largest difference allowed in a cell, relative to the density of an even spread.
+# The largest difference allowed in a cell, relative to the density of an even spread or, in the
+# integrity, to 1.
 # Rounding in float32 stays two orders of magnitude below it.
 TOLERANCE = 1e-2
 
@@ -43,7 +45,7 @@ def export(checkpoint: Path, out: Path) -> float:
     deviation = largest_deviation(network, graph)
     if not deviation <= TOLERANCE:
         raise ExportError(
-            f"the graph deviates from {checkpoint} by {deviation:.2g} of an even spread; "
+            f"the graph deviates from {checkpoint} by {deviation:.2g} in a cell; "
             f"{TOLERANCE:.2g} is allowed. {out} was left as it was."
         )
     with whole(out) as file:
@@ -58,11 +60,13 @@ def to_onnx(network: student.Student) -> onnx.ModelProto:
     pixels = torch.zeros(2, canvas, canvas, 3, dtype=torch.uint8)
     extent = torch.full((2, 2), canvas, dtype=torch.int32)
     batch = {0: torch.export.Dim("N")}
+    with torch.inference_mode():
+        names = OUTPUTS[: len(_tuple(network(pixels, extent)))]
     program = torch.onnx.export(
         network,
         (pixels, extent),
         input_names=["PIXELS", "EXTENT"],
-        output_names=["DENSITY"],
+        output_names=names,
         dynamic_shapes=(batch, batch),
         opset_version=OPSET,
         dynamo=True,
@@ -114,12 +118,19 @@ def _forget_origin(model: onnx.ModelProto) -> None:
 
 
 def largest_deviation(network: student.Student, model: Path | bytes) -> float:
-    """Of the graph from the network on real photos, relative to the density of an even spread."""
+    """Of the graph from the network on real photos: see `TOLERANCE`."""
     pixels, extent = sample_batch(network.sizes.canvas)
-    exported = densities(model, pixels, extent)
     with torch.inference_mode():
-        density = network(torch.from_numpy(pixels), torch.from_numpy(extent)).numpy()
-    return float(np.abs(exported - density).max() * network.sizes.grid**2)
+        computed = _tuple(network(torch.from_numpy(pixels), torch.from_numpy(extent)))
+    units = (network.sizes.grid**2, 1)[: len(computed)]  # of the density, of the integrity
+    return max(
+        float(np.abs(exported - one.numpy()).max() * unit)
+        for exported, one, unit in zip(maps(model, pixels, extent), computed, units, strict=True)
+    )
+
+
+def _tuple(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 def main() -> None:
@@ -128,7 +139,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=MODEL)
     args = parser.parse_args()
     deviation = export(args.checkpoint, args.out)
-    print(f"wrote {args.out}; largest deviation {deviation:.1e} of an even spread")
+    print(f"wrote {args.out}; largest deviation {deviation:.1e}")
 
 
 if __name__ == "__main__":

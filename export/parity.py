@@ -20,6 +20,8 @@ Pixels = NDArray[np.uint8]
 Extents = NDArray[np.int32]
 Densities = NDArray[np.float32]
 
+OUTPUTS = ["DENSITY", "INTEGRITY"]  # of a network that tells the second
+
 
 class ExportError(Exception):
     """The exported network does not compute what it should."""
@@ -43,6 +45,15 @@ def densities(model: Path | bytes, pixels: Pixels, extent: Extents) -> Densities
     """What an ONNX graph predicts, [N, grid, grid], on onnxruntime's CPU provider."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     result: Densities = session.run(["DENSITY"], {"PIXELS": pixels, "EXTENT": extent})[0]
+    return result
+
+
+def maps(model: Path | bytes, pixels: Pixels, extent: Extents) -> list[Densities]:
+    """All maps that an ONNX graph predicts, each [N, grid, grid], in the order of `OUTPUTS`."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    names = {output.name for output in session.get_outputs()}
+    wanted = [name for name in OUTPUTS if name in names]
+    result: list[Densities] = session.run(wanted, {"PIXELS": pixels, "EXTENT": extent})
     return result
 
 
