@@ -47,9 +47,10 @@ format: .venv/.dev ## write all sources in the house's style
 
 # IMAGENET: `python -m training.networks.pretrained mobilenet_v2 FILE` makes it.
 # On a CPU, giving every batch's memory back to the system takes half of the time: glibc keeps it.
-train: .venv/.export ## gaze data to an exported student: DATA=folder [IMAGENET=weights] [RUN=runs/student]
-	@test -n "$(DATA)" || { echo "error: name the data folder: make train DATA=folder"; exit 1; }
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 $(BIN)/python -m training --data "$(DATA)" --out "$(RUN)" $(if $(IMAGENET),--imagenet "$(IMAGENET)")
+train: .venv/.export ## gaze data to an exported student: DATA=folder WEIGHTS=folder [START=checkpoint] [RUN=runs/student]
+	@test -n "$(DATA)" -a -n "$(WEIGHTS)" || { \
+		echo "error: name the folders: make train DATA=folder WEIGHTS=folder"; exit 1; }
+	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=20000000000 $(BIN)/python -m training --data "$(DATA)" --weights "$(WEIGHTS)" --out "$(RUN)" $(if $(START),--start "$(START)")
 	$(BIN)/python -m export.onnx --checkpoint "$(RUN)/student.safetensors" --out "$(RUN)/model.onnx"
 
 detectors: .venv/.detectors ## install what finds heads and text in the photos to train on

@@ -1,16 +1,17 @@
 """Quantise the exported student to 8-bit integers, and prove what that costs.
 
-    python -m export.int8 [--model FILE] [--out FILE]
+    python -m export.int8 [--model FILE] [--out FILE] [--data FOLDER]
 
 Static, symmetric, per channel, as quantise/dequantise pairs around every convolution: the one
 form that onnxruntime, OpenVINO and TensorRT (from version 11 on the only one) all read. The
-ranges of activations are those of scikit-image's sample photos and of parts of them. Rounding to
+ranges of activations are those of scikit-image's sample photos and of parts of them, or of
+--data's photos, some drawn from the folder. Rounding to
 integers also clips, so what the network clips at 6 is only clipped at 0 here.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,10 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
+from export.parity import MODEL, ExportError, canvas_of, largest_move, maps, sample_batch
+from training.data.fixations import read_pixels
 from training.data.framing import frame
+from training.data.photos import find_photos
 from training.files import whole
 
 INT8 = MODEL.with_name("model.int8.onnx")
@@ -46,18 +49,25 @@ PHOTOS = (
 )
 PARTS = 6  # of each photo
 LARGEST = 127
+DRAWN = 60  # photos of a folder
 TOLERANCE = 0.08  # of the density may lie elsewhere than in fp32: half the sum of differences
+INTEGRITY_TOLERANCE = 0.05  # the mean over a photo's cells of what its integrity may differ
 
 Inputs = dict[str, NDArray[np.generic]]
 
 
-def quantise(model: Path, out: Path) -> float:
+def quantise(model: Path, out: Path, data: Path | None = None) -> float:
     """Write the quantised graph to `out`; the largest share of a photo's density that moved.
 
-    Nothing is written unless that share is within `TOLERANCE` on every sample photo.
+    Nothing is written unless that share is within `TOLERANCE` on every sample photo, and the
+    integrity within its own.
+
+    Args:
+        data: a folder of photos to calibrate on, instead of the sample photos.
 
     Raises:
         ExportError: it is not.
+        FileNotFoundError: the folder is missing, or holds no photo.
     """
     canvas = canvas_of(onnx.load(model))
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +76,7 @@ def quantise(model: Path, out: Path) -> float:
         quantize_static(
             prepared,
             quantised,
-            Calibration(canvas),
+            Calibration(canvas, photos_of(data) if data else sample_photos()),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             per_channel=True,
@@ -83,12 +93,20 @@ def quantise(model: Path, out: Path) -> float:
         )
         graph = clipped_by_rounding(onnx.load(quantised)).SerializeToString()
     batch = sample_batch(canvas)
-    moved = largest_move(densities(model, *batch), densities(graph, *batch))
+    (density, *others), (rounded, *rounded_others) = maps(model, *batch), maps(graph, *batch)
+    moved = largest_move(density, rounded)
     if not moved <= TOLERANCE:
         raise ExportError(
             f"in 8 bits {moved:.0%} of a photo's density moves; {TOLERANCE:.0%} is allowed. "
             f"{out} was left as it was."
         )
+    for integrity, coarse in zip(others, rounded_others, strict=True):
+        differs = float(np.abs(integrity - coarse).mean(axis=(1, 2)).max())
+        if not differs <= INTEGRITY_TOLERANCE:
+            raise ExportError(
+                f"in 8 bits a photo's integrity differs by {differs:.3f} a cell; "
+                f"{INTEGRITY_TOLERANCE} is allowed. {out} was left as it was."
+            )
     with whole(out) as file:
         file.write_bytes(graph)
     return moved
@@ -124,22 +142,37 @@ def clipped_by_rounding(model: onnx.ModelProto) -> onnx.ModelProto:
 class Calibration(CalibrationDataReader):  # type: ignore[misc]
     """Photos of many kinds, one at a time, framed as serving frames them."""
 
-    def __init__(self, canvas: int) -> None:
-        self.examples = _framed(canvas)
+    def __init__(self, canvas: int, photos: Iterable[NDArray[np.uint8]]) -> None:
+        self.examples = _framed(canvas, photos)
 
     def get_next(self) -> Inputs | None:
         return next(self.examples, None)
 
 
-def _framed(canvas: int) -> Iterator[Inputs]:
+def _framed(canvas: int, photos: Iterable[NDArray[np.uint8]]) -> Iterator[Inputs]:
+    for photo in photos:
+        pixels, extent = frame(photo, canvas)
+        yield {"PIXELS": pixels[None], "EXTENT": extent[None]}
+
+
+def sample_photos() -> Iterator[NDArray[np.uint8]]:
+    """scikit-image's photos of many kinds, and parts of them."""
     random = np.random.default_rng(0)
     for name in PHOTOS:
         photo = np.asarray(getattr(skimage.data, name)())
         if photo.ndim == 2:
             photo = np.repeat(photo[..., None], 3, axis=2)
         for part in range(PARTS):
-            pixels, extent = frame(photo if part == 0 else _part(photo, random), canvas)
-            yield {"PIXELS": pixels[None], "EXTENT": extent[None]}
+            yield photo if part == 0 else _part(photo, random)
+
+
+def photos_of(folder: Path) -> Iterator[NDArray[np.uint8]]:
+    """Some photos of a folder and those inside, always the same."""
+    paths = find_photos([folder])
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no photo to calibrate on")
+    drawn = np.random.default_rng(0).permutation(len(paths))[:DRAWN]
+    return (read_pixels(paths[index]) for index in sorted(drawn))
 
 
 def _part(photo: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
@@ -155,8 +188,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="quantise the exported student, checked")
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--out", type=Path, default=INT8)
+    parser.add_argument("--data", type=Path, help="a folder of photos to calibrate on")
     args = parser.parse_args()
-    moved = quantise(args.model, args.out)
+    moved = quantise(args.model, args.out, args.data)
     print(f"wrote {args.out}; at most {moved:.1%} of a photo's density moved")
 
 

@@ -1,6 +1,6 @@
 """Gaze data → the shipped student, stage by stage.
 
-    python -m training [STAGE …] --data FOLDER [--imagenet FILE] [--recipe FILE] [--out FOLDER]
+    python -m training [STAGE …] --data FOLDER --weights FOLDER [--recipe FILE] [--out FOLDER]
         [--leave-out SET …]
 
 With --leave-out osie nothing learns from the set `osie`, and nothing is chosen by it:
@@ -14,10 +14,11 @@ and a function for each; `training.stages.run` says what they leave.
 from collections.abc import Callable
 
 from training.networks import student
-from training.networks.cost import GMAC, macs
+from training.networks.cost import GMAC, macs, milliseconds
 from training.stages.averaging import average
 from training.stages.distillation import distil
 from training.stages.ensemble import soft_targets
+from training.stages.features import cached_features
 from training.stages.finetuning import finetune
 from training.stages.integrity import integrity_targets
 from training.stages.pruning import prune
@@ -25,6 +26,7 @@ from training.stages.run import Run, arguments, start
 from training.stages.teachers import train_teachers
 
 STAGES: dict[str, Callable[[Run], object]] = {
+    "features": cached_features,
     "teachers": train_teachers,
     "ensemble": soft_targets,
     "integrity": integrity_targets,
@@ -46,8 +48,9 @@ def main() -> None:
         STAGES[name](run)
     checkpoint = run.folder / "student.safetensors"
     if checkpoint.exists() and run.fabric.is_global_zero:
-        gmac = macs(student.load(checkpoint).sizes) / GMAC
-        print(f"{checkpoint}: {gmac:.3f} GMAC a photo")
+        sizes = student.load(checkpoint).sizes
+        cost = f"{macs(sizes) / GMAC:.3f} GMAC and some {milliseconds(sizes):.2f} ms"
+        print(f"{checkpoint}: {cost} a photo")
 
 
 if __name__ == "__main__":

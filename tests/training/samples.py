@@ -1,13 +1,17 @@
 """Fixation sets, networks and predictors that are small enough for tests."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from tests.conftest import encode
+from training.networks.backbones import Backbone, BackboneName
 from training.networks.student import BlockSizes, StudentSizes
+from training.networks.teacher import TeacherSizes
 
 TINY = StudentSizes(
     canvas=64,
@@ -23,6 +27,20 @@ TINY = StudentSizes(
     lateral=8,
     readout=8,
 )
+TINY_TEACHER = TeacherSizes(canvases=(64, 32), grid=8, lateral=8, readout=8)
+
+
+def write_weights(folder: Path) -> Path:
+    """Files of the backbones' weights, which have learned nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in get_args(BackboneName):
+        torch.manual_seed(0)
+        network = Backbone(name)
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        save_file(network.state_dict(), folder / f"{name}_imagenet.safetensors")
+    return folder
 
 
 def inputs(count: int = 2, extent: tuple[int, int] = (64, 64)) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,7 +1,8 @@
-"""What a network learns from: photos with the density of attention that it should predict.
+"""What a student learns from: photos with the two maps that it should predict.
 
-The density may be human (fixations counted in fine cells), a teacher's, or a mixture; the
-loss is the same cross-entropy for all of them.
+The density of attention may be human (fixations counted in fine cells), teachers', or a mixture;
+the loss is the same cross-entropy for all of them. The integrity of a cell is how much of it
+belongs to what a cut spoils, from 0 to 1.
 """
 
 import copy
@@ -16,12 +17,16 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from training.data.fixations import Photo, fixation_density, read_pixels
-from training.data.framing import frame
+from training.data.framing import NEUTRAL, frame
 
 Pixels = NDArray[np.uint8]
 Density = NDArray[np.float32]
+Box = NDArray[np.float64]  # left, top, right, bottom as fractions of the photo
 
 FINE_GRID = 96  # cells a side in which fixations are counted: a crop may cut anywhere
+WHOLE: Box = np.array([0.0, 0.0, 1.0, 1.0])
+SHRUNK = (0.5, 0.9)  # of the canvas's side
+SHRUNK_STEP = 32  # pixels: margins then are whole cells of the coarsest features
 
 
 def human_density(photo: Photo, width: int, height: int) -> Density:
@@ -29,13 +34,16 @@ def human_density(photo: Photo, width: int, height: int) -> Density:
     return fixation_density(photo.fixations, width, height, FINE_GRID)
 
 
-class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Framed photos with their target densities: pixels, extent, density [grid, grid].
+class Examples(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
+    """Framed photos with their targets: pixels, extent, density and integrity [grid, grid].
 
     The photos are decoded once and kept; one may occur several times. An item's key is
-    (index, draw). With `augment`, each draw is another crop (which cuts the density alike),
-    mirror image, light and colour of that photo, always the same for the same draw: an
-    interrupted run goes on as if it had never stopped.
+    (index, draw). With `augment`, each draw is another crop (which cuts the maps alike), mirror
+    image, light, colour and size of that photo, always the same for the same draw: an interrupted
+    run goes on as if it had never stopped.
+
+    Args:
+        integrity: [photos, h, w] over the whole photos; without it the map is 0.
     """
 
     LEAST_MASS = 0.3  # a crop that holds less of the attention says too little
@@ -49,22 +57,24 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
         augment: bool,
         seed: int = 0,
         read: Callable[[Path], Pixels] = read_pixels,
+        integrity: Sequence[NDArray[np.floating]] | None = None,
     ) -> None:
         pixels = {path: read(path) for path in dict.fromkeys(photos)}
         self.pixels = [pixels[path] for path in photos]
-        self.densities = densities
+        self.densities, self.integrity = densities, integrity
         self.canvas, self.grid = canvas, grid
         self.augment, self.seed = augment, seed
-        self.crops = 0.5
+        self.crops, self.shrunk = 0.5, 0.0
 
-    def with_crops(self, share: float) -> "Examples":
-        """The same photos with this share of the draws cropped.
+    def augmented(self, crops: float, shrunk: float) -> "Examples":
+        """The same photos with these shares of the draws cropped, and shrunk.
 
         A crop shows other shapes of photos, but its density is what people did on the whole
-        photo; so the last steps of training should see few.
+        photo; so the last steps of training should see few. A photo on a part of the canvas
+        shows what is small.
         """
         other = copy.copy(self)
-        other.crops = share
+        other.crops, other.shrunk = crops, shrunk
         return other
 
     def with_seed(self, seed: int) -> "Examples":
@@ -76,20 +86,22 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.pixels)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         index, draw = key
         pixels, density = self.pixels[index], self.densities[index]
-        box = np.array([0.0, 0.0, 1.0, 1.0])
+        integrity = np.zeros((1, 1)) if self.integrity is None else self.integrity[index]
+        box, side, mirrored = WHOLE, self.canvas, False
         if self.augment:
             random = np.random.default_rng((self.seed, draw))
             pixels, box = _cropped(pixels, _box(random, density, self.crops, self.LEAST_MASS))
-            density = resampled(density, box, self.grid)
-            pixels, density = _mirrored(random, pixels, density)
+            mirrored = random.random() < 0.5
             pixels = _recoloured(random, pixels)
-        else:
-            density = resampled(density, box, self.grid)
-        framed, extent = frame(pixels, self.canvas)
-        return torch.from_numpy(framed), torch.from_numpy(extent), torch.from_numpy(density)
+            side = _side(random, self.canvas, self.shrunk)
+        maps = resampled(density, box, self.grid), averaged(integrity, box, self.grid)
+        if mirrored:
+            pixels, *maps = (np.ascontiguousarray(x[:, ::-1]) for x in (pixels, *maps))
+        framed, extent = frame(pixels, side)
+        return tuple(torch.from_numpy(x) for x in (_margin(framed, self.canvas), extent, *maps))
 
 
 class Batches(Sampler[list[tuple[int, int]]]):
@@ -121,7 +133,7 @@ class Batches(Sampler[list[tuple[int, int]]]):
             yield keys[self.rank :: self.ranks]
 
 
-def resampled(density: Density, box: NDArray[np.float64], grid: int) -> Density:
+def resampled(density: Density, box: Box, grid: int) -> Density:
     """The part of a density inside a box, on a grid over that box; sums to 1.
 
     Args:
@@ -136,6 +148,15 @@ def resampled(density: Density, box: NDArray[np.float64], grid: int) -> Density:
     return (part / part.sum()).astype(np.float32)
 
 
+def averaged(values: NDArray[np.floating], box: Box, grid: int) -> NDArray[np.float32]:
+    """The means of a map [h, w] over the cells of a grid over a box in it."""
+    left, top, right, bottom = box
+    rows = _shares(values.shape[0], top, bottom, grid)
+    columns = _shares(values.shape[1], left, right, grid)
+    rows, columns = (part / part.sum(axis=1, keepdims=True) for part in (rows, columns))
+    return np.asarray(rows @ values @ columns.T, np.float32)
+
+
 def _shares(cells: int, start: float, end: float, grid: int) -> NDArray[np.float64]:
     """How much of each of `cells` equal parts of 0…1 falls into each part of start…end."""
     edges = np.linspace(start, end, grid + 1) * cells
@@ -145,22 +166,19 @@ def _shares(cells: int, start: float, end: float, grid: int) -> NDArray[np.float
     return np.clip(upper - lower, 0, None)
 
 
-def _box(
-    random: np.random.Generator, density: Density, share: float, least: float
-) -> NDArray[np.float64]:
+def _box(random: np.random.Generator, density: Density, share: float, least: float) -> Box:
     """Sometimes a window of random place, size and shape, as fractions of the photo."""
-    whole = np.array([0.0, 0.0, 1.0, 1.0])
     if random.random() >= share:
-        return whole
+        return WHOLE
     size = random.uniform(0.5, 1, 2)
     left, top = random.uniform(0, 1 - size)
     box = np.array([left, top, left + size[0], top + size[1]])
     rows = _shares(density.shape[0], box[1], box[3], 1)
     columns = _shares(density.shape[1], box[0], box[2], 1)
-    return box if (rows @ density @ columns.T).item() >= least * density.sum() else whole
+    return box if (rows @ density @ columns.T).item() >= least * density.sum() else WHOLE
 
 
-def _cropped(pixels: Pixels, box: NDArray[np.float64]) -> tuple[Pixels, NDArray[np.float64]]:
+def _cropped(pixels: Pixels, box: Box) -> tuple[Pixels, Box]:
     """The window cut at whole pixels, and where exactly that is."""
     height, width = pixels.shape[:2]
     scale = np.array([width, height, width, height])
@@ -169,12 +187,18 @@ def _cropped(pixels: Pixels, box: NDArray[np.float64]) -> tuple[Pixels, NDArray[
     return pixels[top:bottom, left:right], np.array([left, top, right, bottom]) / scale
 
 
-def _mirrored(
-    random: np.random.Generator, pixels: Pixels, density: Density
-) -> tuple[Pixels, Density]:
-    if random.random() < 0.5:
-        return pixels, density
-    return np.ascontiguousarray(pixels[:, ::-1]), np.ascontiguousarray(density[:, ::-1])
+def _side(random: np.random.Generator, canvas: int, share: float) -> int:
+    """Of the part of the canvas that a photo is framed on: mostly all of it."""
+    if random.random() >= share:
+        return canvas
+    return max(1, round(canvas * random.uniform(*SHRUNK) / SHRUNK_STEP)) * SHRUNK_STEP
+
+
+def _margin(framed: Pixels, canvas: int) -> Pixels:
+    """A framed photo in the middle of a canvas that may be larger."""
+    margin = (canvas - framed.shape[0]) // 2
+    widths = ((margin, margin), (margin, margin), (0, 0))
+    return np.pad(framed, widths, constant_values=NEUTRAL) if margin else framed
 
 
 def _recoloured(random: np.random.Generator, pixels: Pixels) -> Pixels:

@@ -122,6 +122,11 @@ def is_validation(name: str) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 5 == 0
 
 
+def fold(name: str, folds: int) -> int:
+    """Which of the folds a photo belongs to, by another hash of its file name."""
+    return int(hashlib.sha256(b"fold" + name.encode()).hexdigest(), 16) % folds
+
+
 def split(photos: list[Photo]) -> tuple[list[Photo], list[Photo]]:
     """The photos to train on, and those to validate on."""
     validation = [photo for photo in photos if is_validation(photo.path.name)]

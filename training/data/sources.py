@@ -4,14 +4,13 @@ from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 from rich.progress import track
 
-from training.data.examples import Density, human_density, resampled
+from training.data.examples import WHOLE, Density, human_density, resampled
 from training.data.fixations import Photo, check_photo, read_fixation_set, split
 from training.data.photos import drop_near_duplicates, find_photos
-
-WHOLE = np.array([0.0, 0.0, 1.0, 1.0])
 
 
 class Sources:
@@ -87,6 +86,19 @@ class Sources:
     def human(self) -> list[Density]:
         """The fixations of the training photos."""
         return human_densities(self.training)
+
+
+def smoothed(density: Density, sigma: float) -> Density:
+    """A density blurred by a Gaussian of this share of the photo's sides; sums to 1.
+
+    Where some people looked says where others would: nearby, not in the same pixel.
+    """
+    if not sigma:
+        return density
+    blurred = cv2.GaussianBlur(
+        density, (0, 0), sigma * density.shape[0], borderType=cv2.BORDER_REFLECT
+    )
+    return np.asarray(blurred / blurred.sum(), np.float32)
 
 
 def human_densities(photos: list[Photo]) -> list[Density]:

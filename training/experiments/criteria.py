@@ -12,11 +12,12 @@ from dataclasses import replace
 
 from training.files import whole
 from training.networks import student
-from training.networks.cost import GMAC, macs
+from training.networks.cost import GMAC, macs, milliseconds
 from training.networks.criteria import CRITERIA
-from training.stages.distillation import distil, distillation_examples, learn
+from training.stages.distillation import distil
 from training.stages.pruning import prune_to, student_name, validation_examples, validation_loss
 from training.stages.run import Run, arguments, start
+from training.stages.targets import distillation_examples, learn
 
 
 def compare(run: Run) -> None:
@@ -25,15 +26,15 @@ def compare(run: Run) -> None:
     results = {"distilled": {"loss": validation_loss(distil(run), validation, run)}}
     for criterion in CRITERIA:
         name = f"ablation/{criterion.replace(' ', '-')}"
-        prune_to(
-            run, replace(recipe.pruning, criterion=criterion, gmac=(recipe.ablation.gmac,)), name
-        )
-        pruned = student.load(run.folder / name / student_name(recipe.ablation.gmac))
+        time = recipe.ablation.milliseconds
+        prune_to(run, replace(recipe.pruning, criterion=criterion, milliseconds=(time,)), name)
+        pruned = student.load(run.folder / name / student_name(time))
         before = validation_loss(pruned, validation, run)
         path = run.folder / name / "finetuned.safetensors"
         learn(run, pruned, distillation_examples(run), schedule, path)
         finetuned = student.load(path)
         results[criterion] = {
+            "milliseconds": milliseconds(finetuned.sizes),
             "gmac": macs(finetuned.sizes) / GMAC,
             "pruned loss": before,
             "loss": validation_loss(finetuned, validation, run),

@@ -2,7 +2,7 @@
 
     python -m training.experiments.plots RUN [--out docs/pruning.png]
 
-Validation loss over GMAC while pruning, for each criterion that
+Validation loss over modelled time while pruning, for each criterion that
 `training.experiments.criteria` compared, and dots where that fine-tuned them all alike.
 """
 
@@ -17,9 +17,9 @@ import matplotlib.pyplot as plt
 
 
 def read_curve(file: Path) -> tuple[list[float], list[float]]:
-    """GMAC and validation loss of each point."""
+    """Milliseconds and validation loss of each point."""
     points = [json.loads(line) for line in file.read_text().splitlines()]
-    return [point["gmac"] for point in points], [point["loss"] for point in points]
+    return [point["milliseconds"] for point in points], [point["loss"] for point in points]
 
 
 def draw(run: Path, out: Path) -> None:
@@ -32,8 +32,8 @@ def draw(run: Path, out: Path) -> None:
         (line,) = axes.plot(*read_curve(file), "--", lw=1.2, label=criterion)
         if criterion in finetuned:
             result = finetuned[criterion]
-            axes.plot(result["gmac"], result["loss"], "o", color=line.get_color())
-    axes.set_xlabel("GMAC a photo")
+            axes.plot(result["milliseconds"], result["loss"], "o", color=line.get_color())
+    axes.set_xlabel("modelled time, milliseconds a photo on one thread")
     axes.set_ylabel("validation loss: cross-entropy to the fixations, nats")
     axes.invert_xaxis()
     axes.grid(alpha=0.3)

@@ -11,7 +11,7 @@ with prices fitted to the measured times of networks of random widths, on one th
 in 8-bit integers (`python -m training.experiments.prices`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from training.networks.student import StudentSizes
@@ -71,12 +71,15 @@ def macs(sizes: StudentSizes) -> int:
 
 def milliseconds(sizes: StudentSizes, prices: Prices = PRICES) -> float:
     """The modelled time for one photo on one thread, less what does not depend on widths."""
-    return sum(
-        prices.dense * layer.dense
-        + prices.depthwise * layer.depthwise
-        + prices.values * layer.values
-        for layer in layers(sizes)
-    ) / 1e6
+    return (
+        sum(
+            prices.dense * layer.dense
+            + prices.depthwise * layer.depthwise
+            + prices.values * layer.values
+            for layer in layers(sizes)
+        )
+        / 1e6
+    )
 
 
 def groups(sizes: StudentSizes) -> list[str]:
@@ -137,7 +140,12 @@ def stream_blocks(sizes: StudentSizes, group: str) -> list[int]:
     return list(range(first, last + 1))
 
 
-def saving(sizes: StudentSizes, group: str, maps: int = GROUP) -> float:
-    """Milliseconds saved by removing maps: in their own layers and in all that read them."""
+def saving(
+    sizes: StudentSizes,
+    group: str,
+    maps: int = GROUP,
+    cost: Callable[[StudentSizes], float] = milliseconds,
+) -> float:
+    """What removing maps saves: in their own layers and in all that read them."""
     narrower = with_width(sizes, group, width(sizes, group) - maps)
-    return milliseconds(sizes) - milliseconds(narrower)
+    return cost(sizes) - cost(narrower)

@@ -1,10 +1,10 @@
 """Which feature maps to remove next: those that cost the least loss for what they save.
 
-A criterion weighs the loss Δ that a removal adds (`training.networks.fisher`) against the change
-in cost, ΔC < 0, in the maps' own layers and in all that read them:
+A criterion weighs the loss Δ that a removal adds (`training.networks.fisher`) against what it saves
+in the maps' own layers and in all that read them (Theis et al., 2018, weigh by operations):
 
-    fisher and cost         least Δ + β · ΔC: each saved operation is worth β (Theis et al., 2018)
-    fisher per operation    least Δ / −ΔC: the recipe's, as good and without a β to choose
+    fisher per millisecond  least Δ for the modelled time saved (`training.networks.cost`)
+    fisher per operation    least Δ for the multiplications saved
     fisher                  least Δ
     l1                      the smallest weights (Li et al., 2017)
     random                  any
@@ -14,12 +14,14 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from training.networks.cost import GMAC, GROUP, groups, saving, width
+from training.networks.cost import GROUP, groups, macs, saving, width
 from training.networks.fisher import Importance
 from training.networks.removal import Removal, maker
 from training.networks.student import Student, StudentSizes
 
-Criterion: TypeAlias = Literal["fisher and cost", "fisher per operation", "fisher", "l1", "random"]
+Criterion: TypeAlias = Literal[
+    "fisher per millisecond", "fisher per operation", "fisher", "l1", "random"
+]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
@@ -44,16 +46,16 @@ def weight_norms(student: Student) -> Importance:
     return norms
 
 
-def choose(
-    sizes: StudentSizes, importance: Importance, criterion: Criterion, beta: float
-) -> Removal:
+def choose(sizes: StudentSizes, importance: Importance, criterion: Criterion) -> Removal:
     """The next `GROUP` maps to remove: the cheapest loss for the saving.
 
     Args:
         sizes: of the network now.
         importance: of each map; for the Fisher criteria Δ in nats.
         criterion: how to weigh loss against cost.
-        beta: nats that a saved GMAC is worth ("fisher and cost" alone).
+
+    Raises:
+        ValueError: every group is down to its last maps.
     """
     best, removal = np.inf, None
     for group in groups(sizes):
@@ -61,12 +63,11 @@ def choose(
             continue
         maps = np.argsort(importance[group], kind="stable")[:GROUP]
         loss = float(importance[group][maps].sum())
-        gmac = saving(sizes, group) / GMAC
         match criterion:
-            case "fisher and cost":
-                value = loss - beta * gmac
+            case "fisher per millisecond":
+                value = loss / saving(sizes, group)
             case "fisher per operation":
-                value = loss / gmac
+                value = loss / saving(sizes, group, cost=macs)
             case _:
                 value = loss
         if value < best:

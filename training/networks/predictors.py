@@ -29,7 +29,7 @@ Pixels: TypeAlias = NDArray[np.uint8]
 Density: TypeAlias = NDArray[np.float32]
 Predictor: TypeAlias = Callable[[Pixels], Density]
 
-GRID = 32  # cells a side of an ensemble's density
+GRID = 40  # cells a side of an ensemble's density
 
 
 def open_predictor(path: Path) -> Predictor:
@@ -43,7 +43,7 @@ def open_predictor(path: Path) -> Predictor:
         raise FileNotFoundError(f"{path} does not exist")
     match path.suffix:
         case ".safetensors":
-            return FramedNetwork(open_network(path))
+            return open_network(path)
         case ".json":
             return Ensemble.read(path)
         case ".onnx":
@@ -54,28 +54,56 @@ def open_predictor(path: Path) -> Predictor:
             raise ValueError(f"{path} is no .safetensors, .json, .onnx or .tflite file")
 
 
-def open_network(path: Path) -> student.Student | teacher.Teacher:
+def open_network(path: Path) -> Predictor:
     """A student or a teacher, whichever the checkpoint holds."""
-    is_teacher = "teacher" in checkpoint.read_metadata(path)
-    return teacher.load(path) if is_teacher else student.load(path)
+    if is_teacher(path):
+        return Teachers([teacher.load(path)], [1.0])
+    return FramedNetwork(student.load(path))
+
+
+def is_teacher(path: Path) -> bool:
+    return path.suffix == ".safetensors" and "teacher" in checkpoint.read_metadata(path)
+
+
+class Teachers:
+    """Teachers of one backbone, which sees each photo and its mirror image once for all of them.
+
+    Their densities are weighted and added up.
+    """
+
+    def __init__(self, teachers: Sequence[teacher.Teacher], weights: Sequence[float]) -> None:
+        self.teachers, self.weights = teachers, weights
+
+    def __call__(self, photo: Pixels) -> Density:
+        pixels, extent = frame(photo, self.teachers[0].sizes.canvases[0])
+        device = self.teachers[0].prior.device
+        batch = (torch.from_numpy(part)[None].to(device) for part in (pixels, extent))
+        parts = teacher.densities(self.teachers, *batch)
+        mixed = sum(weight * part for weight, part in zip(self.weights, parts, strict=True))
+        return np.asarray(mixed[0].cpu().numpy(), np.float32)
 
 
 class FramedNetwork:
-    """A network of ours, given the photo as serving gives it."""
+    """A student, given the photo as serving gives it."""
 
-    def __init__(
-        self, network: student.Student | teacher.Teacher, max_squash: float = MAX_SQUASH
-    ) -> None:
+    def __init__(self, network: student.Student, max_squash: float = MAX_SQUASH) -> None:
         self.network = network.eval()
         self.max_squash = max_squash
 
-    @torch.inference_mode()
     def __call__(self, photo: Pixels) -> Density:
+        return self.maps(photo)[0]
+
+    @torch.inference_mode()
+    def maps(self, photo: Pixels) -> tuple[Density, Density]:
+        """The density, and the integrity of the cells, 0–1."""
         pixels, extent = frame(photo, self.network.sizes.canvas, self.max_squash)
         batch = torch.from_numpy(pixels)[None], torch.from_numpy(extent)[None]
         device = next(self.network.parameters()).device
-        density = self.network(*(tensor.to(device) for tensor in batch))
-        return np.asarray(density[0].float().cpu().numpy(), np.float32)
+        density, integrity = (
+            np.asarray(part[0].float().cpu().numpy(), np.float32)
+            for part in self.network(*(tensor.to(device) for tensor in batch))
+        )
+        return density, integrity
 
 
 def open_onnx(path: Path) -> Predictor:
@@ -104,10 +132,17 @@ class ExportedStudent:
         self.canvas: int = shapes["PIXELS"][1]
 
     def __call__(self, photo: Pixels) -> Density:
+        return self._run(photo, ["DENSITY"])[0]
+
+    def maps(self, photo: Pixels) -> tuple[Density, Density]:
+        """The density, and the integrity of the cells, 0–1."""
+        density, integrity = self._run(photo, ["DENSITY", "INTEGRITY"])
+        return density, integrity
+
+    def _run(self, photo: Pixels, outputs: list[str]) -> list[Density]:
         pixels, extent = frame(photo, self.canvas)
         inputs = {"PIXELS": pixels[None], "EXTENT": extent[None]}
-        density: Density = self.session.run(["DENSITY"], inputs)[0][0]
-        return density
+        return [result[0] for result in self.session.run(outputs, inputs)]
 
 
 class OnnxNetwork:
@@ -194,10 +229,21 @@ class Ensemble:
     @staticmethod
     def read(path: Path) -> "Ensemble":
         members = [Member(**entry) for entry in json.loads(path.read_text())]
-        return Ensemble(
-            [open_predictor(path.parent / member.file) for member in members],
-            [member.weight for member in members],
-        )
+        predictors: list[Predictor] = []
+        weights: list[float] = []
+        by_backbone: dict[str, tuple[list[teacher.Teacher], list[float]]] = {}
+        for member in members:
+            file = path.parent / member.file
+            if file.is_file() and is_teacher(file):
+                network = teacher.load(file)
+                teachers, shares = by_backbone.setdefault(network.backbone, ([], []))
+                teachers.append(network)
+                shares.append(member.weight)
+            else:
+                predictors.append(open_predictor(file))
+                weights.append(member.weight)
+        groups = [Teachers(*group) for group in by_backbone.values()]
+        return Ensemble([*groups, *predictors], [1.0] * len(groups) + weights)
 
     def __call__(self, photo: Pixels) -> Density:
         parts = [

@@ -54,6 +54,9 @@ def _mobilenet_v2_blocks() -> tuple[BlockSizes, ...]:
     return tuple(blocks)
 
 
+RARELY = -2.0  # logit of a cell's integrity at first: few cells belong to heads or text
+
+
 @dataclass(frozen=True)
 class StudentSizes:
     """Every number that is needed to build the network."""
@@ -163,31 +166,31 @@ class Finalizer(nn.Module):
         integrity = self._resampled(scores[:, 1], extent, stride, self.log_sigma_integrity)
         return log_density.unflatten(1, (self.grid, self.grid)), integrity
 
-    def _resampled(
-        self, scores: Tensor, extent: Tensor, stride: int, log_sigma: Tensor
-    ) -> Tensor:
+    def _resampled(self, scores: Tensor, extent: Tensor, stride: int, log_sigma: Tensor) -> Tensor:
         """Smoothed scores [N, grid, grid] of the part of [N, h, w] that the photo covers."""
-        rows = self._smoothing(extent[:, 0], scores.shape[-2], stride, log_sigma)  # [N, grid, h]
-        columns = self._smoothing(extent[:, 1], scores.shape[-1], stride, log_sigma)
+        sigma, (height, width) = log_sigma.exp(), scores.shape[-2:]
+        rows = smoothing(extent[:, 0], height, stride, self.grid, sigma)  # [N, grid, h]
+        columns = smoothing(extent[:, 1], width, stride, self.grid, sigma)
         return rows @ scores @ columns.transpose(1, 2)
 
-    def _smoothing(self, extent: Tensor, cells: int, stride: int, log_sigma: Tensor) -> Tensor:
-        """One axis of the Gaussian as a matrix [N, grid, cells] that also resamples.
 
-        The photo covers `extent` pixels, centred; the cells beside it get no weight. With a
-        padding of 1 at every stride of 2, cell i looks at the picture around pixel stride·i,
-        whose centre is stride·i + ½.
-        """
-        device = extent.device
-        extent = extent.float()[:, None]
-        first = (cells * stride - extent) / 2
-        centre = (torch.arange(self.grid, device=device) + 0.5) / self.grid
-        position = (first + centre * extent - 0.5) / stride  # [N, grid]
-        cell = torch.arange(cells, device=device)
-        distance = (position[:, :, None] - cell) * torch.exp(-log_sigma)
-        inside = (cell * stride >= first) & (cell * stride < first + extent)  # [N, cells]
-        logits = -0.5 * distance**2 + (inside.float() - 1)[:, None] * 1e4
-        return torch.softmax(logits, dim=2)
+def smoothing(extent: Tensor, cells: int, stride: int, grid: int, sigma: Tensor) -> Tensor:
+    """One axis of a Gaussian as a matrix [N, grid, cells] that also resamples.
+
+    The photo covers `extent` pixels [N], centred; the cells beside it get no weight. With a
+    padding of 1 at every stride of 2, cell i looks at the picture around pixel stride·i,
+    whose centre is stride·i + ½.
+    """
+    device = extent.device
+    extent = extent.float()[:, None]
+    first = (cells * stride - extent) / 2
+    centre = (torch.arange(grid, device=device) + 0.5) / grid
+    position = (first + centre * extent - 0.5) / stride  # [N, grid]
+    cell = torch.arange(cells, device=device)
+    distance = (position[:, :, None] - cell) / sigma
+    inside = (cell * stride >= first) & (cell * stride < first + extent)  # [N, cells]
+    logits = -0.5 * distance**2 + (inside.float() - 1)[:, None] * 1e4
+    return torch.softmax(logits, dim=2)
 
 
 class Student(nn.Module):
@@ -234,6 +237,30 @@ def save(student: Student, path: Path, **metadata: str) -> None:
     checkpoint.write(student, path, {"sizes": student.sizes.to_json(), **metadata})
 
 
+def continued(path: Path, sizes: StudentSizes) -> Student:
+    """An earlier student on another canvas and grid, to learn on.
+
+    One that knows the density alone gives the new one its first row of scores; the second begins
+    as a small random one that finds nothing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a student's checkpoint.
+    """
+    earlier = load_sizes(path)
+    student = Student(dataclasses.replace(earlier, canvas=sizes.canvas, grid=sizes.grid))
+    weights = safetensors.torch.load_file(path)
+    with torch.no_grad():
+        student.readout.score.bias[1] = RARELY
+    state = student.state_dict()
+    for name, weight in weights.items():
+        if name.startswith("readout.score."):
+            weight = torch.cat([weight, state[name][len(weight) :]])
+        state[name] = weight
+    student.load_state_dict(state)
+    return student
+
+
 def load(path: Path) -> Student:
     """Rebuild the network from its checkpoint, in evaluation mode.
 
@@ -241,9 +268,14 @@ def load(path: Path) -> Student:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a student's checkpoint.
     """
+    student = Student(load_sizes(path))
+    student.load_state_dict(safetensors.torch.load_file(path))
+    return student.eval()
+
+
+def load_sizes(path: Path) -> StudentSizes:
+    """The sizes of the student in a checkpoint; raises as `load` does."""
     metadata = checkpoint.read_metadata(path)
     if "sizes" not in metadata:
         raise ValueError(f"{path} is not a student's checkpoint: it names no sizes")
-    student = Student(StudentSizes.from_json(metadata["sizes"]))
-    student.load_state_dict(safetensors.torch.load_file(path))
-    return student.eval()
+    return StudentSizes.from_json(metadata["sizes"])

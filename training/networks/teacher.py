@@ -2,10 +2,11 @@
 
     pixels uint8 [N, canvas, canvas, 3], extent int32 [N, 2]  →  density float32 [N, grid, grid]
 
-The network sees the photo at two scales: the larger for what is small, the smaller for the whole. Its
-taps, averaged to at most a sixteenth of the larger canvas, are summed by one layer, whose weights
-start as if every feature had mean 0 and deviation 1; a few more make scores of the sum, and a
-finalizer like the student's makes a density of them (Kümmerer et al., 2016; Theis et al., 2018).
+The network sees the photo at two scales: the larger for what is small, the smaller for the whole.
+Its taps, averaged to at most a sixteenth of the larger canvas, are summed by one layer, whose
+weights start as if every feature had mean 0 and deviation 1; a few more make scores of the sum,
+and a finalizer like the student's makes a density of them (Kümmerer et al., 2016; Theis et al.,
+2018).
 
 Nothing but the readout learns, so the features of a photo are computed once, for all teachers
 (`training.stages.features`). A checkpoint holds the frozen network too: it predicts by itself.
@@ -106,10 +107,8 @@ class Teacher(nn.Module):
 
     def _finalised(self, scores: Tensor, extent: Tensor) -> Tensor:
         grid, sigma = self.sizes.grid, self.log_sigma.exp()
-        # The mixing layer learns where a cell of these features looks; half a pixel is its corner.
         rows, columns = (
-            smoothing(extent[:, axis], scores.shape[-1], CELL, grid, sigma, offset=0.5)
-            for axis in (0, 1)
+            smoothing(extent[:, axis], scores.shape[-1], CELL, grid, sigma) for axis in (0, 1)
         )
         on_photo = rows @ scores @ columns.transpose(1, 2)
         prior = F.interpolate(self.prior, (grid, grid), mode="bilinear")[0]
@@ -145,9 +144,7 @@ def load(path: Path) -> Teacher:
 
 
 @torch.inference_mode()
-def densities(
-    teachers: Sequence[Teacher], pixels: Tensor, extent: Tensor
-) -> list[Tensor]:
+def densities(teachers: Sequence[Teacher], pixels: Tensor, extent: Tensor) -> list[Tensor]:
     """What teachers of one backbone say of photos, [N, grid, grid] each.
 
     Their common features are computed once, of the photos and of their mirror images; a density is

@@ -1,4 +1,4 @@
-"""Stage 6, weight averaging: last steps by several seeds, and the mean of their weights.
+"""Stage 8, weight averaging: last steps by several seeds, and the mean of their weights.
 
 Fixations of the training photos alone are soon learned by heart; so these steps are nearer to
 the teachers' targets than those before, and see no crops. The mean of the weights that several
@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from training.networks import student
-from training.stages.distillation import distillation_examples, learn
 from training.stages.finetuning import finetune
 from training.stages.run import Run
+from training.stages.targets import distillation_examples, learn
 
 
 def average(run: Run) -> Path:

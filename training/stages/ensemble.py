@@ -1,14 +1,13 @@
-"""Stage 2, the ensemble: mix the teachers, and write down what they say of every training photo.
+"""Stage 3, the ensemble: mix the teachers, and write down what they say of every training photo.
 
-The members are the run's own teachers and whatever `--member` adds. The weights of the
-mixture maximise the likelihood of the validation photos' fixations, by expectation
-maximisation. The mixture's densities for all training photos are the soft targets of
-distillation: computed once, kept in `targets.npy`, resumed where they stopped.
+What a photo with fixations gets comes from those teachers alone that never saw them; a photo
+without gets the mean of all. Each density is averaged over the photo and its mirror image. The
+weights of the backbones are the recipe's. `targets.npy` is computed once, and resumed where it
+stopped; `ensemble.json` is the mixture of all teachers, for `training.networks.predictors`.
 """
 
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,131 +16,124 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from training.data.examples import resampled
-from training.data.framing import frame
-from training.data.sources import WHOLE, human_densities
 from training.files import whole
-from training.networks.predictors import (
-    GRID,
-    Ensemble,
-    FramedNetwork,
-    Member,
-    Predictor,
-    on_grid,
-    open_predictor,
-)
+from training.networks import teacher
+from training.networks.backbones import BackboneName
+from training.networks.predictors import Member
 from training.progress import track
+from training.stages.features import Features, cached_features, framed
 from training.stages.run import Run
-from training.stages.teachers import train_teachers
+from training.stages.teachers import folds, train_teachers
 
-CHUNK = 32  # photos between two saves
+CHUNK = 8  # photos at once, and between two saves
+
+Teachers = Mapping[BackboneName, Sequence[teacher.Teacher]]
 
 
 def soft_targets(run: Run) -> NDArray[np.float32]:
-    """The mixture's density for each of the training photos, [photos, grid, grid]."""
-    members = [*train_teachers(run), *run.members]
-    with run.fabric.rank_zero_first():  # the others then find both files written
-        return write_targets(run, mix(run, members))
-
-
-def mix(run: Run, files: Sequence[Path]) -> Path:
-    """Choose the weights of these networks and write `ensemble.json`, unless that is done."""
-    path = run.folder / "ensemble.json"
-    names = [os.path.relpath(file, run.folder) for file in files]
-    if path.exists() and names == [member["file"] for member in json.loads(path.read_text())]:
-        return path
-    validation = run.sources.validation
-    paths = [photo.path for photo in validation]
-    predictions = [
-        np.stack(list(densities(open_predictor(file), paths, file.parent.name, run)))
-        for file in files
-    ]
-    human = np.stack([resampled(human, WHOLE, GRID) for human in human_densities(validation)])
-    weights = mixture_weights(np.stack(predictions), human)
-    members = [
-        asdict(Member(name, round(float(weight), 4)))
-        for name, weight in zip(names, weights, strict=True)
-    ]
-    with whole(path) as file:
-        file.write_text(json.dumps(members, indent=2) + "\n")
-    return path
-
-
-def mixture_weights(
-    predictions: NDArray[np.float32], human: NDArray[np.float32], rounds: int = 200
-) -> NDArray[np.float64]:
-    """The weights w that maximise Σ human · log Σ_m w_m prediction_m, by EM.
-
-    Args:
-        predictions: [members, photos, grid, grid], densities.
-        human: [photos, grid, grid], shares of the fixations.
-    """
-    parts = predictions.reshape(len(predictions), -1).astype(np.float64) + 1e-12
-    observed = human.ravel().astype(np.float64)
-    weights = np.full(len(parts), 1 / len(parts))
-    for _ in range(rounds):
-        responsibility = weights[:, None] * parts
-        responsibility /= responsibility.sum(axis=0)
-        weights = responsibility @ observed / observed.sum()
-    return weights
-
-
-def write_targets(run: Run, ensemble: Path) -> NDArray[np.float32]:
-    """The ensemble's density for each of the training photos, [photos, grid, grid].
+    """The teachers' density for each of the training photos, [photos, grid, grid].
 
     Raises:
-        ValueError: the folder holds targets for other photos or of another ensemble.
+        ValueError: the folder holds targets for other photos or of other teachers.
     """
-    paths = run.sources.training_paths
+    files = train_teachers(run)
+    with run.fabric.rank_zero_first():  # the others then find both files written
+        members = _write_mixture(run, files)
+        targets = _opened(run, members)
+        if (targets.sum(axis=(1, 2)) == 0).any():  # a density sums to 1, a gap to 0
+            teachers = {
+                name: [teacher.load(path).to(run.fabric.device) for path in paths]
+                for name, paths in files.items()
+            }
+            _targets_of_gazed(run, teachers, targets)
+            _targets_of_unlabelled(run, teachers, targets)
+        return np.asarray(targets)
+
+
+def _write_mixture(
+    run: Run, files: Mapping[BackboneName, Sequence[Path]]
+) -> list[dict[str, object]]:
+    """The mixture of all teachers, in `ensemble.json` and as its entries."""
+    weights = _weights(run)
+    members = [
+        asdict(Member(path.relative_to(run.folder).as_posix(), weights[name] / len(paths)))
+        for name, paths in files.items()
+        for path in paths
+    ]
+    path = run.folder / "ensemble.json"
+    if not path.exists():
+        with whole(path) as file:
+            file.write_text(json.dumps(members, indent=2) + "\n")
+    return members
+
+
+def _weights(run: Run) -> dict[BackboneName, float]:
+    """Of the backbones; they sum to 1."""
+    members = run.recipe.teachers.members
+    total = sum(member.weight for member in members)
+    return {member.backbone: member.weight / total for member in members}
+
+
+def _opened(run: Run, members: list[dict[str, object]]) -> NDArray[np.float32]:
+    """`targets.npy`, made if it is not there."""
+    paths, grid = run.sources.training_paths, run.recipe.teachers.sizes.grid
     made_of = {
-        "ensemble": json.loads(ensemble.read_text()),
+        "ensemble": members,
         "photos": [f"{path.parent.parent.name}/{path.name}" for path in paths],
     }
     target, record = run.folder / "targets.npy", run.folder / "targets.json"
     if not record.exists():
-        open_memmap(target, "w+", np.float32, (len(paths), GRID, GRID)).flush()
+        open_memmap(target, "w+", np.float32, (len(paths), grid, grid)).flush()
         with whole(record) as file:
             file.write_text(json.dumps(made_of))
     elif json.loads(record.read_text()) != made_of:
-        raise ValueError(f"{target} was made of other photos or teachers; remove it to go on")
-    targets = open_memmap(target, "r+")
-    todo = np.flatnonzero(targets.sum(axis=(1, 2)) == 0)  # a density sums to 1, a gap to 0
-    mixture = Ensemble.read(ensemble)
+        raise ValueError(f"{target} was made of other photos or teachers; remove {record}")
+    return open_memmap(target, "r+")
+
+
+def _targets_of_gazed(run: Run, teachers: Teachers, targets: NDArray[np.float32]) -> None:
+    """Of photos with fixations, from cached features: teachers of the other folds."""
+    fold_of, weights = folds(run), _weights(run)
+    todo = np.flatnonzero(targets[: len(fold_of)].sum(axis=(1, 2)) == 0)
+    if not len(todo):
+        return
+    caches = cached_features(run)
+    total = np.zeros_like(targets[todo])
+    for name, members in teachers.items():
+        for held_out, member in enumerate(members):
+            mine = np.flatnonzero(fold_of[todo] == held_out)
+            read = _read_cached(run, member, caches[name], todo[mine])
+            total[mine] += weights[name] * read
+    targets[todo] = total
+    targets.flush()  # type: ignore[attr-defined]
+
+
+def _read_cached(
+    run: Run, member: teacher.Teacher, features: Features, photos: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    grid = member.sizes.grid
+    densities = np.zeros((len(photos), grid, grid), np.float32)
+    for start in range(0, len(photos), CHUNK):
+        views, extents = features.views(photos[start : start + CHUNK])
+        device = run.fabric.device
+        on_device = [[tap.to(device) for tap in view] for view in views]
+        with run.fabric.autocast():
+            density = teacher.mirror_mean(member, on_device, extents.to(device))
+        densities[start : start + CHUNK] = density.cpu().numpy()
+    return densities
+
+
+def _targets_of_unlabelled(run: Run, teachers: Teachers, targets: NDArray[np.float32]) -> None:
+    """Of photos without fixations: the mean of all teachers; their features are not kept."""
+    paths, weights = run.sources.training_paths, _weights(run)
+    todo = np.flatnonzero(targets.sum(axis=(1, 2)) == 0)
     for start in track(range(0, len(todo), CHUNK), "soft targets"):
         chunk = todo[start : start + CHUNK]
-        photos = [paths[index] for index in chunk]
-        parts = [
-            weight * np.stack(list(densities(predictor, photos, "", run)))
-            for predictor, weight in zip(mixture.predictors, mixture.weights, strict=True)
-        ]
-        total = np.sum(parts, axis=0)
-        targets[chunk] = total / total.sum(axis=(1, 2), keepdims=True)
-        targets.flush()
-    return np.asarray(targets)
-
-
-def densities(
-    predictor: Predictor, paths: Sequence[Path], name: str, run: Run
-) -> Iterator[NDArray[np.float32]]:
-    """A predictor's densities on the common grid; our own networks take photos in batches.
-
-    Without a name there is no bar.
-    """
-    if not isinstance(predictor, FramedNetwork):
-        for path in track(paths, name):
-            yield on_grid(predictor(run.decoded(path)))
-        return
-    network = predictor.network.to(run.fabric.device)
-    batches = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    for batch in track(batches, name):
-        framed = [frame(run.decoded(path), network.sizes.canvas) for path in batch]
-        tensors = [torch.from_numpy(np.stack(part)) for part in zip(*framed, strict=True)]
-        with torch.inference_mode(), run.fabric.autocast():
-            log_density = network.log_density(*(run.fabric.to_device(part) for part in tensors))
-        yield from map(on_grid, _normal(log_density))
-
-
-def _normal(log_density: torch.Tensor) -> NDArray[np.float32]:
-    """Densities that sum to 1 to float32's precision whatever the network ran in."""
-    flat = torch.softmax(log_density.float().flatten(1), dim=1)
-    return np.asarray(flat.unflatten(1, log_density.shape[1:]).cpu().numpy(), np.float32)
+        total = torch.zeros(())
+        for name, members in teachers.items():
+            batch = framed([paths[index] for index in chunk], members[0], run)
+            with run.fabric.autocast():
+                parts = torch.stack(teacher.densities(members, *batch))
+            total = total + weights[name] * parts.mean(dim=0).cpu()
+        targets[chunk] = total.numpy()
+        targets.flush()  # type: ignore[attr-defined]

@@ -1,11 +1,11 @@
-"""Stage 5, fine-tuning: the pruned student of the cost that ships learns the targets again."""
+"""Stage 7, fine-tuning: the pruned student of the cost that ships learns the targets again."""
 
 from pathlib import Path
 
 from training.networks import student
-from training.stages.distillation import distillation_examples, learn
 from training.stages.pruning import prune
 from training.stages.run import Run
+from training.stages.targets import distillation_examples, learn
 
 
 def finetune(run: Run) -> Path:

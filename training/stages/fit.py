@@ -1,4 +1,4 @@
-"""The training loop of every stage: AdamW on the cross-entropy to target densities.
+"""The training loop of every stage: AdamW on that stage's loss.
 
 Lightning Fabric places it on a CPU, a GPU or many. The state is saved every half minute and
 on the last step; calling `fit` again with the same folder goes on from there, as if it had
@@ -9,6 +9,7 @@ import copy
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -16,9 +17,9 @@ from typing import Any, TypeAlias, TypeVar
 import lightning_fabric
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from training.data.examples import Batches, Examples
+from training.data.examples import Batches
 from training.files import whole
 from training.networks import student, teacher
 from training.progress import bar
@@ -27,9 +28,11 @@ SAVE_SECONDS = 30
 GPU_WORKERS = 8  # processes that prepare batches; on a CPU the network needs the cores itself
 
 State: TypeAlias = dict[str, Any]  # network, averaged, optimizer, step
+Batch: TypeAlias = list[Tensor]
 
 
 N = TypeVar("N", student.Student, teacher.Teacher)
+Loss: TypeAlias = Callable[[N, Batch], Tensor]  # of each example, [N]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Schedule:
     average: float = 0.995  # decay of the weights' moving average, which is the result
     warmup: float = 0.05  # share of the steps
     crops: float = 0.2  # share of the examples that are cropped
+    shrunk: float = 0.15  # share of the photos that take only a part of the canvas
 
     def rate_at(self, step: int) -> float:
         """Of the peak rate: a linear warm-up, then a cosine to zero."""
@@ -56,9 +60,21 @@ def cross_entropy(log_density: Tensor, density: Tensor) -> Tensor:
     return -(density * log_density.float()).sum(dim=(1, 2))
 
 
+class _Learner(nn.Module):
+    """A network with its loss: one forward method, whatever the devices."""
+
+    def __init__(self, network: nn.Module, loss: Callable[[Any, Batch], Tensor]) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, *batch: Tensor) -> Tensor:
+        return self.loss(self.network, list(batch)).mean()
+
+
 def fit(
     network: N,
-    examples: Examples,
+    examples: Dataset[Any],
+    loss: Loss[N],
     schedule: Schedule,
     run: Path,
     fabric: lightning_fabric.Fabric,
@@ -66,17 +82,18 @@ def fit(
 ) -> N:
     """Train a network, or go on with the run saved in `run`.
 
+    Args:
+        examples: tensors by key (index, draw); their batches are what `loss` gets.
+
     Returns:
         The moving average of the weights, in evaluation mode.
     """
     averaged = copy.deepcopy(network).to(fabric.device)
     optimizer = torch.optim.AdamW(_groups(network, schedule), weight_decay=schedule.weight_decay)
-    wrapped, placed = fabric.setup(network, optimizer)
-    wrapped.mark_forward_method("log_density")
+    wrapped, placed = fabric.setup(_Learner(network, loss), optimizer)
     state: State = {"network": wrapped, "averaged": averaged, "optimizer": placed, "step": 0}
     if (run / "state.ckpt").exists():
         fabric.load(run / "state.ckpt", state)
-    examples = examples.with_crops(schedule.crops)
     _steps(state, _loader(examples, schedule, state["step"], seed, fabric), schedule, run, fabric)
     return averaged.eval()
 
@@ -89,15 +106,15 @@ def _steps(
     saved = time.monotonic()
     with bar(disable=not fabric.is_global_zero) as progress:
         task = progress.add_task(run.name, total=schedule.steps, completed=state["step"], note="")
-        for pixels, extent, density in loader:
+        for batch in loader:
             step = state["step"]
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * schedule.rate_at(step)
-            loss = cross_entropy(network.log_density(pixels, extent), density).mean()
+            loss = network(*batch)
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
-            _average(state["averaged"], network.module, schedule.average, step)
+            _average(state["averaged"], network.module.network, schedule.average, step)
             state["step"] = step + 1
             progress.update(task, advance=1, note=f"loss {loss.item():.4f}")
             if step % 50 == 0:
@@ -108,19 +125,28 @@ def _steps(
 
 
 def _groups(network: student.Student | teacher.Teacher, schedule: Schedule) -> list[dict[str, Any]]:
+    """What learns, the pretrained layers apart."""
     pretrained = {id(parameter) for parameter in network.features.parameters()}
-    rest = [p for p in network.parameters() if id(p) not in pretrained]
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
     return [
-        {"params": list(network.features.parameters()), "peak": schedule.features_rate},
-        {"params": rest, "peak": schedule.rate},
+        {"params": parameters, "peak": rate}
+        for parameters, rate in (
+            ([p for p in learning if id(p) in pretrained], schedule.features_rate),
+            ([p for p in learning if id(p) not in pretrained], schedule.rate),
+        )
+        if parameters
     ]
 
 
 def _loader(
-    examples: Examples, schedule: Schedule, first: int, seed: int, fabric: lightning_fabric.Fabric
+    examples: Dataset[Any],
+    schedule: Schedule,
+    first: int,
+    seed: int,
+    fabric: lightning_fabric.Fabric,
 ) -> Any:
     batches = Batches(
-        len(examples),
+        len(examples),  # type: ignore[arg-type]
         schedule.batch,
         first,
         schedule.steps,

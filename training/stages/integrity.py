@@ -1,4 +1,4 @@
-"""What no cut may spoil: targets of the student's second map, for every training photo.
+"""Stage 4, integrity: targets of the student's second map, what no cut may spoil.
 
 Detectors at full resolution say how much of each cell belongs to a head, hair and chin included,
 and how much to a line of text. The maps are kept in `integrity.npy`, resumed where they stopped.

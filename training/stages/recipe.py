@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from training.networks.backbones import BackboneName
 from training.networks.criteria import Criterion
 from training.networks.student import StudentSizes
 from training.networks.teacher import TeacherSizes
@@ -25,22 +26,32 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "student.toml"
 
 
 @dataclass(frozen=True)
+class Backbones:
+    """The teachers on one backbone."""
+
+    backbone: BackboneName
+    weight: float  # in the ensemble
+
+
+@dataclass(frozen=True)
 class Teachers:
-    seeds: tuple[int, ...]
+    members: tuple[Backbones, ...]
     schedule: Schedule
+    folds: int = 3  # parts of the training photos; a teacher for each, which never sees it
     sizes: TeacherSizes = field(default_factory=TeacherSizes)
 
 
 @dataclass(frozen=True)
 class Pruning:
-    gmac: tuple[float, ...]  # costs at which a student is kept; the last ends the pruning
-    criterion: Criterion = "fisher and cost"  # `training.networks.criteria` says what they mean
-    beta: float = 0.03  # nats that a saved GMAC is worth to "fisher and cost"
-    round_gmac: float = 0.002  # saved in each round
-    batches: int = 10  # in each round: they collect the signal and repair the network
+    # Modelled times at which a student is kept; the least ends the pruning.
+    milliseconds: tuple[float, ...]
+    criterion: Criterion = "fisher per millisecond"  # see `training.networks.criteria`
+    round_milliseconds: float = 0.2  # saved in each round
+    batches: int = 6  # in each round: they collect the signal and repair the network
     batch: int = 16
     rate: float = 2.5e-3  # of SGD with momentum 0.9, as published
-    crops: float = 0.1  # share of the examples that are cropped
+    crops: float = 0.2  # share of the examples that are cropped
+    shrunk: float = 0.15  # share of the photos that take only a part of the canvas
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class Averaging:
 
 @dataclass(frozen=True)
 class Ablation:
-    gmac: float = 0.15  # where the criteria are compared
+    milliseconds: float  # where the criteria are compared
     steps: int = 200  # of fine-tuning before that
 
 
@@ -64,9 +75,11 @@ class Recipe:
     pruning: Pruning
     finetuning: Schedule
     averaging: Averaging
-    shipped_gmac: float  # of `pruning.gmac`: the student that is fine-tuned
-    ablation: Ablation = field(default_factory=Ablation)
-    fixation_share: float = 0.3  # of targets on photos with fixations; the rest is the teachers'
+    shipped_milliseconds: float  # of `pruning.milliseconds`: the student that is fine-tuned
+    ablation: Ablation
+    smoothing: float = 0.01  # of fixations: the Gaussian's σ as a share of the photo's sides
+    integrity_weight: float = 3.0  # of the second map's loss; 0 needs no detectors
+    fixation_share: float = 0.15  # of targets on photos with fixations; the rest is the teachers'
     gaze_repeats: int = 1  # how often a photo with fixations comes for each without
     student: StudentSizes = field(default_factory=StudentSizes)
     precision: str = "bf16-mixed"
@@ -92,13 +105,27 @@ def read(path: Path) -> Recipe:
     text = path.read_text(encoding="utf-8")
     try:
         recipe: Recipe = _build(Recipe, tomllib.loads(text), ())
-        if recipe.shipped_gmac not in recipe.pruning.gmac:
-            raise WrongValue(("shipped_gmac",), f"not among pruning.gmac {recipe.pruning.gmac}")
+        _check(recipe)
     except WrongValue as error:
         raise ValueError(f"{path}, line {_line(text, error.keys)}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: {error}") from error
     return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    """What no type says."""
+    kept = recipe.pruning.milliseconds
+    if recipe.shipped_milliseconds not in kept:
+        raise WrongValue(("shipped_milliseconds",), f"not among pruning.milliseconds {kept}")
+    teachers = recipe.teachers
+    if teachers.folds < 2:
+        raise WrongValue(("teachers", "folds"), "at least 2: each teacher leaves one out")
+    backbones = [member.backbone for member in teachers.members]
+    if not backbones or len(set(backbones)) < len(backbones):
+        raise WrongValue(("teachers", "members"), "each backbone at most once, and at least one")
+    if any(member.weight <= 0 for member in teachers.members):
+        raise WrongValue(("teachers", "members", "weight"), "must be above 0")
 
 
 def _build(kind: Any, value: Any, keys: tuple[str, ...]) -> Any:

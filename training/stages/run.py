@@ -1,9 +1,10 @@
 """A training run: its recipe, photos, devices, and the folder that holds what its stages leave.
 
 RUN/sets.json        the fixation sets that it learns from
-RUN/teacher-0/ …     a teacher for each seed: its state, log and checkpoint
-RUN/ensemble.json    the mixture, with weights chosen on the validation photos
-RUN/targets.npy      its densities for all training photos
+RUN/features/        what the frozen networks see in the photos with fixations; gigabytes
+RUN/teachers/        for each backbone and fold a teacher that never saw it, its state and log
+RUN/ensemble.json    the mixture of all teachers
+RUN/targets.npy      the densities that they give all training photos
 RUN/integrity.npy    heads and lines of text in all training photos
 RUN/distilled…       the student before pruning
 RUN/pruned/          students of falling cost, and what each costs in loss: `curve.jsonl`
@@ -26,6 +27,9 @@ from numpy.typing import NDArray
 
 from training.data.fixations import read_pixels
 from training.data.sources import Sources
+from training.detectors.weights import check_installed
+from training.networks import student
+from training.networks.backbones import weights_file
 from training.stages.recipe import RECIPE, Recipe, read
 
 
@@ -37,8 +41,8 @@ class Run:
     sources: Sources
     folder: Path
     fabric: lightning_fabric.Fabric
-    imagenet: Path | None = None
-    members: tuple[Path, ...] = ()  # networks beside our teachers in the ensemble
+    weights: Path  # a folder of networks trained on ImageNet (`training.networks.backbones`)
+    start: Path | None = None  # an earlier student to learn on
     decoded: Callable[[Path], NDArray[np.uint8]] = field(  # every stage reads the same photos
         default_factory=lambda: functools.cache(read_pixels), repr=False
     )
@@ -63,10 +67,13 @@ def arguments(description: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--out", type=Path, default=Path("runs/student"), help="resumable results")
-    parser.add_argument("--imagenet", type=Path, help="MobileNetV2's weights to start from")
     parser.add_argument(
-        "--member", type=Path, action="append", default=[], help="another network in the ensemble"
+        "--weights",
+        type=Path,
+        required=True,
+        help="a folder of NAME_imagenet.safetensors: the backbones' weights",
     )
+    parser.add_argument("--start", type=Path, help="an earlier student's checkpoint to start from")
     parser.add_argument("--devices", default="auto", help="how many; torchrun sets its own")
     return parser
 
@@ -86,16 +93,30 @@ def keep_to_sets(folder: Path, sets: list[str]) -> None:
     record.write_text(json.dumps(sets) + "\n", encoding="utf-8")
 
 
+def _check_weights(recipe: Recipe, folder: Path) -> None:
+    """Raise before any work if a network that learns nothing itself is missing."""
+    for member in recipe.teachers.members:
+        weights_file(folder, member.backbone)
+    weights_file(folder, "mobilenet_v2")  # the student's start
+    if recipe.integrity_weight:
+        try:
+            check_installed()
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{error}; or train without the second map: integrity_weight = 0 in the recipe"
+            ) from error
+
+
 def start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Run:
     """Check what the command line names, and start the devices.
 
     A missing file, or a mistake in the recipe or the data, ends the program with a message.
     """
-    for file in [*args.member, *([args.imagenet] if args.imagenet else [])]:
-        if not file.is_file():
-            parser.error(f"{file} does not exist")
     try:
         recipe, sources = read(args.recipe), Sources(args.data, args.leave_out)
+        _check_weights(recipe, args.weights)
+        if args.start:
+            student.load_sizes(args.start)
         sources.check()
         keep_to_sets(args.out, sorted(sources.sets))
     except (OSError, ValueError) as error:
@@ -105,4 +126,4 @@ def start(parser: argparse.ArgumentParser, args: argparse.Namespace) -> Run:
         devices = 1
     fabric = lightning_fabric.Fabric(devices=devices, precision=recipe.precision)  # type: ignore[arg-type]
     fabric.launch()
-    return Run(recipe, sources, args.out, fabric, args.imagenet, tuple(args.member))
+    return Run(recipe, sources, args.out, fabric, args.weights, args.start)

@@ -1,42 +1,74 @@
-"""Stage 1, teachers: one for each seed, trained on the fixations' likelihood."""
+"""Stage 2, teachers: for each backbone a few, each of which never saw a part of the fixations.
+
+The training photos are dealt into folds by their names. Each teacher learns from all folds but
+one, so that what a photo teaches the student comes from teachers that cannot know its fixations
+by heart.
+"""
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from training.data.examples import Examples
+from training.data.examples import WHOLE, resampled
+from training.data.fixations import fold
+from training.data.sources import smoothed
 from training.networks import teacher
-from training.networks.student import Features
-from training.stages.fit import fit
+from training.networks.backbones import BackboneName
+from training.stages.features import Features, cached_features, new_teacher, taps_of
+from training.stages.fit import Batch, cross_entropy, fit
 from training.stages.run import Run
 
 
-def train_teachers(run: Run) -> list[Path]:
-    """The checkpoints of the run's teachers; trains those that have none yet."""
-    return [_train(run, seed) for seed in run.recipe.teachers.seeds]
+def train_teachers(run: Run) -> dict[BackboneName, list[Path]]:
+    """The checkpoints of each backbone's teachers, by the fold that they never saw."""
+    recipe = run.recipe.teachers
+    files = {
+        member.backbone: [
+            run.folder / "teachers" / f"{member.backbone}-{held_out}.safetensors"
+            for held_out in range(recipe.folds)
+        ]
+        for member in recipe.members
+    }
+    names = [path.relative_to(run.folder).as_posix() for paths in files.values() for path in paths]
+    if not run.has(*names):
+        for backbone, features in cached_features(run).items():
+            for held_out, path in enumerate(files[backbone]):
+                _train(run, backbone, features, held_out, path)
+    return files
 
 
-def _train(run: Run, seed: int) -> Path:
-    folder, recipe = run.folder / f"teacher-{seed}", run.recipe.teachers
-    checkpoint = folder / "teacher.safetensors"
-    if run.has(f"{folder.name}/{checkpoint.name}"):
-        return checkpoint
-    torch.manual_seed(seed)
-    network = teacher.Teacher(recipe.sizes, pretrained=True)
-    if run.imagenet and isinstance(network.features, Features):
-        network.features.load_imagenet(run.imagenet)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    examples = Examples(
-        [photo.path for photo in run.sources.training],
-        run.sources.human,
-        recipe.sizes.canvas,
-        recipe.sizes.grid,
-        augment=True,
-        seed=seed,
-        read=run.decoded,
+def folds(run: Run) -> np.ndarray:
+    """The fold of each training photo."""
+    names = [photo.path.name for photo in run.sources.training]
+    return np.array([fold(name, run.recipe.teachers.folds) for name in names])
+
+
+def _train(run: Run, backbone: BackboneName, features: Features, held_out: int, path: Path) -> None:
+    recipe = run.recipe.teachers
+    if run.has(path.relative_to(run.folder).as_posix()):
+        return
+    torch.manual_seed(held_out)
+    network = new_teacher(run, backbone)
+    network.standardise(features.statistics())
+    photos = np.flatnonzero(folds(run) != held_out)
+    targets = np.stack(
+        [
+            resampled(
+                smoothed(run.sources.human[index], run.recipe.smoothing), WHOLE, network.sizes.grid
+            )
+            for index in photos
+        ]
     )
-    trained = fit(network, examples, recipe.schedule, folder, run.fabric, seed)
+    examples = features.targeted(photos, targets, held_out)
+
+    def loss(teacher: teacher.Teacher, batch: Batch) -> torch.Tensor:
+        rows, extent, density = batch
+        return cross_entropy(teacher.read(taps_of(rows, features.shapes), extent), density)
+
+    trained = fit(
+        network, examples, loss, recipe.schedule, path.with_suffix(""), run.fabric, held_out
+    )
     if run.fabric.is_global_zero:
-        teacher.save(trained, checkpoint)
+        teacher.save(trained, path)
     run.fabric.barrier()
-    return checkpoint

@@ -14,14 +14,16 @@ from training.data.sources import human_densities
 def examples(folder: Path, augment: bool) -> Examples:
     photos = read_fixation_set(write_set(folder))
     paths = [photo.path for photo in photos]
-    return Examples(paths, human_densities(photos), canvas=64, grid=8, augment=augment)
+    human = human_densities(photos)
+    integrity = [density / density.max() for density in human]
+    return Examples(paths, human, 64, 8, augment=augment, integrity=integrity)
 
 
 def test_augmentation_moves_the_density_with_the_picture(tmp_path: Path) -> None:
     """Everybody looks at the one bright square, in every crop and mirror image of it."""
     dataset = examples(tmp_path, augment=True)
     for draw in range(60):
-        pixels, extent, density = dataset[draw % 12, draw]
+        pixels, extent, density, integrity = dataset[draw % 12, draw]
         top, left = ((64 - extent) // 2).tolist()
         photo = pixels[top : 64 - top, left : 64 - left].float().mean(dim=2).numpy()
         rows = np.add.reduceat(photo, np.arange(8) * photo.shape[0] // 8, axis=0)
@@ -29,6 +31,20 @@ def test_augmentation_moves_the_density_with_the_picture(tmp_path: Path) -> None
         looked_at = brightness[density.numpy() > 0.02].mean()
         assert looked_at > 1.2 * brightness[density.numpy() == 0].mean()
         assert density.sum().item() == pytest.approx(1, abs=1e-5)
+        assert np.corrcoef(density.flatten(), integrity.flatten())[0, 1] > 0.99
+
+
+def test_some_photos_take_a_part_of_the_canvas(tmp_path: Path) -> None:
+    dataset = examples(tmp_path, augment=True).augmented(crops=0, shrunk=0.5)
+    shrunk = 0
+    for draw in range(40):
+        pixels, extent, *_ = dataset[0, draw]
+        assert pixels.shape == (64, 64, 3)
+        top, left = ((64 - extent) // 2).tolist()
+        assert (pixels[:top] == 128).all()
+        assert (pixels[:, :left] == 128).all()
+        shrunk += int(extent.max()) == 32
+    assert 5 < shrunk < 35
 
 
 def test_the_same_draw_gives_the_same_example(tmp_path: Path) -> None:

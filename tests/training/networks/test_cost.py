@@ -5,7 +5,7 @@ import pytest
 
 from export.onnx import to_onnx
 from tests.training.samples import TINY
-from training.networks.cost import GROUP, groups, macs, saving, width, with_width
+from training.networks.cost import GROUP, groups, macs, milliseconds, saving, width, with_width
 from training.networks.student import Student, StudentSizes
 
 
@@ -36,7 +36,9 @@ def test_every_group_saves_what_the_narrower_network_costs_less() -> None:
     for group in groups(sizes):
         narrower = with_width(sizes, group, width(sizes, group) - GROUP)
         assert width(narrower, group) == width(sizes, group) - GROUP
-        assert saving(sizes, group) == macs(sizes) - macs(narrower) > 0
+        assert saving(sizes, group, cost=macs) == macs(sizes) - macs(narrower) > 0
+        assert saving(sizes, group) == pytest.approx(milliseconds(sizes) - milliseconds(narrower))
+        assert saving(sizes, group) > 0
 
 
 def test_streams_span_their_residual_blocks() -> None:

@@ -12,7 +12,7 @@ from training.networks.criteria import choose, weight_norms
 from training.networks.fisher import fisher_signal, masked, unit_masks
 from training.networks.removal import Removal, remove
 from training.networks.student import Student
-from training.stages.fit import cross_entropy
+from training.stages.targets import both_losses
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def network() -> Student:
 
 
 def losses(network: Student, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-    """Of each example, against a fixed density."""
+    """Of both maps of each example, against fixed ones."""
     density = torch.softmax(torch.arange(64.0), 0).view(1, 8, 8).expand(len(batch[0]), 8, 8)
-    return cross_entropy(network.log_density(*batch), density)
+    return both_losses(3.0)(network, [*batch, density, density * 8])
 
 
 def test_masked_and_pruned_networks_agree(network: Student, tmp_path: Path) -> None:
@@ -40,11 +40,13 @@ def test_masked_and_pruned_networks_agree(network: Student, tmp_path: Path) -> N
         with torch.no_grad(), masked(network, {group: mask}):
             expected = network(*batch)
         with torch.no_grad():
-            assert torch.allclose(pruned(*batch), expected, atol=1e-6), group
-        assert macs(pruned.sizes) == macs(network.sizes) - saving(network.sizes, group)
+            for one, other in zip(pruned(*batch), expected, strict=True):
+                assert torch.allclose(one, other, atol=1e-6), group
+        saved = saving(network.sizes, group, cost=macs)
+        assert macs(pruned.sizes) == macs(network.sizes) - saved
         student.save(pruned, tmp_path / "pruned.safetensors")
         rebuilt = student.load(tmp_path / "pruned.safetensors")
-        assert torch.equal(rebuilt(*batch), pruned(*batch))
+        assert torch.equal(rebuilt(*batch)[1], pruned(*batch)[1])
 
 
 def test_the_signal_adds_up_each_example_alone(network: Student) -> None:
@@ -106,15 +108,16 @@ def test_cost_decides_between_equal_losses(network: Student) -> None:
     equal = {group: np.full(width(sizes, group), 1e-3) for group in groups(sizes)}
     candidates = [group for group in groups(sizes) if width(sizes, group) > GROUP]
     dearest = max(candidates, key=lambda group: saving(sizes, group))
-    assert choose(sizes, equal, "fisher and cost", beta=1.0).group == dearest
-    assert choose(sizes, equal, "fisher per operation", beta=0.0).group == dearest
+    assert choose(sizes, equal, "fisher per millisecond").group == dearest
+    most = max(candidates, key=lambda group: saving(sizes, group, cost=macs))
+    assert choose(sizes, equal, "fisher per operation").group == most
     equal[candidates[-1]] = equal[candidates[-1]] / 2
-    assert choose(sizes, equal, "fisher", beta=1.0).group == candidates[-1]
+    assert choose(sizes, equal, "fisher").group == candidates[-1]
 
 
 def test_the_least_important_maps_go(network: Student) -> None:
     importance = weight_norms(network)
-    removal = choose(network.sizes, importance, "l1", beta=0)
+    removal = choose(network.sizes, importance, "l1")
     kept = np.delete(importance[removal.group], removal.maps)
     assert len(removal.maps) == GROUP
     assert importance[removal.group][list(removal.maps)].max() <= kept.min()
@@ -122,8 +125,8 @@ def test_the_least_important_maps_go(network: Student) -> None:
 
 def test_the_last_maps_of_a_group_stay(network: Student) -> None:
     while any(width(network.sizes, group) > GROUP for group in groups(network.sizes)):
-        remove(network, choose(network.sizes, weight_norms(network), "l1", beta=0))
+        remove(network, choose(network.sizes, weight_norms(network), "l1"))
     with pytest.raises(ValueError, match="down to its last maps"):
-        choose(network.sizes, weight_norms(network), "l1", beta=0)
+        choose(network.sizes, weight_norms(network), "l1")
     assert all(width(network.sizes, group) == GROUP for group in groups(network.sizes))
     assert torch.isfinite(network(*inputs())).all()

@@ -6,12 +6,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tests.training.samples import TINY
+from tests.training.samples import TINY, TINY_TEACHER
 from training.networks import student, teacher
-from training.networks.predictors import Ensemble, open_predictor
+from training.networks.predictors import GRID, Ensemble, open_predictor
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-SIZES = teacher.TeacherSizes(canvas=64, grid=8, lateral=8, readout=8)
 
 
 def graph(side: int | str, path: Path) -> Path:
@@ -39,7 +38,7 @@ def graph(side: int | str, path: Path) -> Path:
 
 def checkpoints(folder: Path) -> list[Path]:
     student.save(student.Student(TINY), folder / "student.safetensors")
-    teacher.save(teacher.Teacher(SIZES), folder / "teacher.safetensors")
+    teacher.save(teacher.Teacher("mobilenet_v2", TINY_TEACHER), folder / "teacher.safetensors")
     members = [
         {"file": "student.safetensors", "weight": 0.3},
         {"file": "teacher.safetensors", "weight": 0.7},
@@ -63,17 +62,18 @@ def test_every_kind_of_file_predicts_a_density(tmp_path: Path) -> None:
 
 
 def test_a_teacher_is_rebuilt_from_its_file(tmp_path: Path) -> None:
-    network = teacher.Teacher(SIZES).eval()
+    network = teacher.Teacher("mobilenet_v2", TINY_TEACHER).eval()
     teacher.save(network, tmp_path / "teacher.safetensors")
-    assert teacher.load(tmp_path / "teacher.safetensors").sizes == SIZES
+    rebuilt = teacher.load(tmp_path / "teacher.safetensors")
+    assert (rebuilt.backbone, rebuilt.sizes) == ("mobilenet_v2", TINY_TEACHER)
     student.save(student.Student(TINY), tmp_path / "student.safetensors")
     with pytest.raises(ValueError, match="not a teacher's checkpoint"):
         teacher.load(tmp_path / "student.safetensors")
 
 
 def test_an_ensemble_is_the_weighted_mean() -> None:
-    left = np.zeros((32, 32), np.float32)
-    left[:, 0] = 1 / 32
+    left = np.zeros((GRID, GRID), np.float32)
+    left[:, 0] = 1 / GRID
     right = left[:, ::-1]
     density = Ensemble([lambda photo: left, lambda photo: right], [0.25, 0.75])(PHOTO)
     assert density[:, 0].sum() == pytest.approx(0.25)

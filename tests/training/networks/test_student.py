@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tests.training.samples import TINY, inputs
 from training.evaluation.evaluate import CHECKPOINT
@@ -11,10 +11,11 @@ from training.networks import student
 from training.networks.student import Student
 
 
-def test_densities_sum_to_one() -> None:
-    density = Student(TINY)(*inputs())
-    assert density.shape == (2, 8, 8)
+def test_densities_sum_to_one_and_integrity_is_a_share() -> None:
+    density, integrity = Student(TINY)(*inputs())
+    assert density.shape == integrity.shape == (2, 8, 8)
     assert torch.allclose(density.sum(dim=(1, 2)), torch.ones(2))
+    assert ((integrity > 0) & (integrity < 1)).all()
 
 
 def test_a_checkpoint_rebuilds_a_network_of_any_widths(tmp_path: Path) -> None:
@@ -23,7 +24,25 @@ def test_a_checkpoint_rebuilds_a_network_of_any_widths(tmp_path: Path) -> None:
     loaded = student.load(tmp_path / "student.safetensors")
     assert loaded.sizes == network.sizes
     batch = inputs()
-    assert torch.equal(loaded(*batch), network(*batch))
+    for one, other in zip(loaded(*batch), network(*batch), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_earlier_student_is_learned_on(tmp_path: Path) -> None:
+    """One of another canvas that knows the density alone."""
+    path, network = tmp_path / "earlier.safetensors", Student(replace(TINY, lateral=16)).eval()
+    student.save(network, path)
+    weights = load_file(path)
+    for name in ("readout.score.weight", "readout.score.bias"):
+        weights[name] = weights[name][:1].clone()
+    del weights["finalizer.log_sigma_integrity"]
+    save_file(weights, path, {"sizes": network.sizes.to_json()})
+    continued = student.continued(path, replace(TINY, canvas=96, grid=12)).eval()
+    assert continued.sizes == replace(network.sizes, canvas=96, grid=12)
+    picture = torch.rand(1, 3, 96, 96)
+    with torch.inference_mode():
+        assert torch.allclose(continued.scores(picture)[:, 0], network.scores(picture)[:, 0])
+        assert continued.predict(*inputs())[1].sigmoid().mean() < 0.3
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
@@ -35,14 +54,14 @@ def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_only_cells_of_the_photo_are_read() -> None:
     """Scores beside the photo change nothing; scores on it do."""
     finalizer = student.Finalizer(grid=8, prior=8)
-    scores, extent = torch.randn(1, 1, 8, 8), torch.tensor([[32, 64]])
-    expected = finalizer(scores, extent, stride=8)
+    scores, extent = torch.randn(1, 2, 8, 8), torch.tensor([[32, 64]])
+    expected = torch.cat(finalizer(scores, extent, stride=8))
     beside, inside = scores.clone(), scores.clone()
     beside[:, :, :2] += 50
     beside[:, :, 6:] += 50
     inside[:, :, 2] += 1
-    assert torch.allclose(finalizer(beside, extent, stride=8), expected)
-    assert not torch.allclose(finalizer(inside, extent, stride=8), expected)
+    assert torch.allclose(torch.cat(finalizer(beside, extent, stride=8)), expected)
+    assert not torch.allclose(torch.cat(finalizer(inside, extent, stride=8)), expected)
 
 
 def test_the_grid_follows_the_photo_on_the_canvas() -> None:
@@ -50,9 +69,9 @@ def test_the_grid_follows_the_photo_on_the_canvas() -> None:
     with torch.no_grad():
         finalizer.log_sigma.fill_(-1)  # sharp enough to tell neighbouring cells apart
     for row in (3, 4):
-        scores = torch.zeros(1, 1, 8, 8)
+        scores = torch.zeros(1, 2, 8, 8)
         scores[0, 0, row, 5] = 20
-        density = finalizer(scores, torch.tensor([[32, 64]]), stride=8)[0].exp()
+        density = finalizer(scores, torch.tensor([[32, 64]]), stride=8)[0][0].exp()
         # The photo's rows are canvas cells 2–5, so each of them spans two rows of the grid.
         assert density.sum(dim=1).argmax() in (2 * (row - 2), 2 * (row - 2) + 1)
         assert density.sum(dim=0).argmax() == 5

@@ -10,8 +10,10 @@ from training.data.fixations import read_fixation_set
 from training.data.sources import human_densities
 from training.networks.student import Student
 from training.stages import fit
+from training.stages.targets import both_losses
 
 SCHEDULE = fit.Schedule(steps=12, batch=4)
+LOSS = both_losses(3.0)
 
 
 class Interrupted(Examples):
@@ -43,18 +45,18 @@ def test_an_interrupted_fit_ends_as_if_it_had_not_been(
     torch.manual_seed(0)
     network = Student(TINY)
     start = {name: value.clone() for name, value in network.state_dict().items()}
-    whole = fit.fit(network, examples(folder), SCHEDULE, tmp_path / "whole", fabric)
+    whole = fit.fit(network, examples(folder), LOSS, SCHEDULE, tmp_path / "whole", fabric)
 
     monkeypatch.setattr(fit, "SAVE_SECONDS", 0)
     broken = examples(folder, Interrupted)
     broken.at = 7 * SCHEDULE.batch  # type: ignore[attr-defined]
     network.load_state_dict(start)
     with pytest.raises(KeyboardInterrupt):
-        fit.fit(network, broken, SCHEDULE, tmp_path / "broken", fabric)
+        fit.fit(network, broken, LOSS, SCHEDULE, tmp_path / "broken", fabric)
     saved = torch.load(tmp_path / "broken" / "state.ckpt", weights_only=True)
     assert 0 < saved["step"] <= 7
 
-    resumed = fit.fit(Student(TINY), examples(folder), SCHEDULE, tmp_path / "broken", fabric)
+    resumed = fit.fit(Student(TINY), examples(folder), LOSS, SCHEDULE, tmp_path / "broken", fabric)
     for name, value in whole.state_dict().items():
         assert torch.allclose(resumed.state_dict()[name], value, atol=1e-5), name
 

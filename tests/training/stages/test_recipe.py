@@ -8,33 +8,42 @@ from training.stages.recipe import RECIPE, read
 
 def test_the_shipped_recipe_is_read() -> None:
     recipe = read(RECIPE)
-    assert recipe.shipped_gmac in recipe.pruning.gmac
+    assert recipe.shipped_milliseconds in recipe.pruning.milliseconds
     assert recipe.teachers.schedule.steps > 0
     assert recipe.student.blocks[0].hidden == recipe.student.stem
 
 
-SCHEDULE = "schedule = { steps = 480, crops = 0.15, rate = 2e-3, features_rate = 3e-4 }"
+SCHEDULE = "schedule = { steps = 480, rate = 1.5e-3, weight_decay = 0.0, average = 0.99 }"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("seed = 0", "sead = 0"), "line 2: sead: unknown"),
-        (("shipped_gmac", "# shipped_gmac"), "shipped_gmac"),
+        (("seed = 0", "sead = 0"), "line 4: sead: unknown"),
+        (("shipped_milliseconds", "# shipped_milliseconds"), "shipped_milliseconds"),
         (
             ("[distillation]\nsteps", "[distillation]\nstops"),
             "line {}: distillation.stops: unknown",
         ),
-        (("seed = 0", "seed = 0.5"), "line 2: seed: a whole number is needed, not 0.5"),
-        (("seed = 0", "seed = true"), "line 2: seed: a whole number is needed, not True"),
-        (("seeds = [0, 1, 2]", "seeds = 0"), "line {}: teachers.seeds: an array is needed"),
+        (("seed = 0", "seed = 0.5"), "line 4: seed: a whole number is needed, not 0.5"),
+        (("seed = 0", "seed = true"), "line 4: seed: a whole number is needed, not True"),
+        (("seeds = [21, 22]", "seeds = 21"), "line {}: averaging.seeds: an array is needed"),
         (("steps = 480", "steps = '480'"), "line {}: teachers.schedule.steps: a whole number"),
         (
-            ('criterion = "fisher per operation"', 'criterion = "best"'),
+            ('criterion = "fisher per millisecond"', 'criterion = "best"'),
             "line {}: pruning.criterion: 'best'",
         ),
         ((SCHEDULE, "schedule = 480"), "line {}: teachers.schedule: a table is needed"),
-        (("shipped_gmac = 0.15", "shipped_gmac = 0.16"), "line {}: shipped_gmac: not among"),
+        (
+            ("shipped_milliseconds = 3.84", "shipped_milliseconds = 3.8"),
+            "line {}: shipped_milliseconds: not among",
+        ),
+        (("folds = 3", "folds = 1"), "line {}: teachers.folds: at least 2"),
+        (
+            ('backbone = "efficientnet_lite0"', 'backbone = "mobilenet_v2"'),
+            "teachers.members: each backbone at most once",
+        ),
+        (('backbone = "mobilenet_v2"', 'backbone = "vgg"'), "'vgg' is none of"),
         (("[teachers]", "[teachers"), "line"),
     ],
 )
