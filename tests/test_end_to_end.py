@@ -39,12 +39,27 @@ def test_the_contract(server: triton.InferenceServerClient, coffee: Pixels) -> N
         "IMAGE": "BYTES",
         "SALIENCY": "FP32",
         "IMAGE_SIZE": "INT32",
+        "INTEGRITY": "FP32",
     }
     result = infer(server, encode(coffee))
     density = result.as_numpy("SALIENCY")
     assert density.dtype == np.float32
     assert density.sum() == pytest.approx(1, abs=1e-4)
     assert result.as_numpy("IMAGE_SIZE").tolist() == [[600, 400]]
+    integrity = result.as_numpy("INTEGRITY")
+    assert integrity.shape == density.shape
+    assert 0 <= integrity.min() <= integrity.max() <= 1
+
+
+def test_a_head_has_integrity(client: gazecrop.Client, astronaut: Pixels) -> None:
+    integrity = client.predict(encode(astronaut)).integrity
+    assert integrity is not None
+    rows, columns = (
+        slice(*(round(edge * side) for edge in edges))
+        for edges, side in zip(((0.1, 0.3), (0.35, 0.5)), integrity.shape, strict=True)
+    )  # the face of the astronaut
+    assert integrity[rows, columns].mean() > 0.5
+    assert integrity[:, : columns.start // 2].mean() < 0.1
 
 
 def test_the_grid_covers_the_upright_photo(client: gazecrop.Client, astronaut: Pixels) -> None:

@@ -13,7 +13,7 @@ from gazecrop._geometry import Size
 
 Photo: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
 
-SHRUNK_SIDE = 512  # pixels at least of a shrunken copy's longer side: the network sees 256
+SHRUNK_SIDE = 512  # pixels at least of a shrunken copy's longer side: the network sees 320
 SHRUNK_QUALITY = 90
 MAX_SHRUNK_PIXELS = 64_000_000  # the server takes no larger photos: it shall say so
 MAX_SHRUNK_SCANS = 30  # a hostile JPEG has thousands, and each costs a pass over the photo

@@ -19,6 +19,7 @@ PREPROCESS, NETWORK = "preprocess", "student"
 NETWORK_FOLDER = MODEL_REPOSITORY / NETWORK / "1"
 
 Pixels = NDArray[np.uint8]
+Map = NDArray[np.float32]
 Size = tuple[int, int]
 
 
@@ -50,16 +51,17 @@ class InProcess:
         pixels, extent, size = self._photo.load(upload, self._canvas)
         return pixels, extent, size
 
-    def network(self, pixels: Pixels, extent: Size) -> NDArray[np.float32]:
-        """Where people look, float32 [h, w]."""
+    def network(self, pixels: Pixels, extent: Size) -> tuple[Map, Map]:
+        """Where people look, and the cells' integrity, float32 [h, w] each."""
         inputs: Arrays = {"PIXELS": pixels[None], "EXTENT": np.array([extent], np.int32)}
-        (densities,) = self._network.run(inputs, ["DENSITY"])
-        return np.asarray(densities[0], np.float32)
+        density, integrity = self._network.run(inputs, ["DENSITY", "INTEGRITY"])
+        return np.asarray(density[0], np.float32), np.asarray(integrity[0], np.float32)
 
-    def predict(self, upload: bytes) -> tuple[NDArray[np.float32], Size]:
-        """The density of an upload, and the photo's (width, height)."""
+    def predict(self, upload: bytes) -> tuple[Map, Size, Map]:
+        """The density of an upload, the photo's (width, height), and the integrity."""
         pixels, extent, size = self.preprocess(upload)
-        return self.network(pixels, extent), size
+        density, integrity = self.network(pixels, extent)
+        return density, size, integrity
 
 
 def _photo_module() -> ModuleType:

@@ -54,9 +54,9 @@ def moved(layers: list[Layer]) -> int:
 def test_activations_are_part_of_their_convolutions(
     engines: dict[str, list[Layer]], precision: str
 ) -> None:
-    """What is left by itself: pixels to floats, the smoothing by extent, the softmax."""
+    """What is left by itself: pixels to floats, the smoothing of both maps, the softmax."""
     alone = [layer for layer in engines[precision] if layer.kind == "kgen"]
-    assert len(alone) == 3
+    assert len(alone) == 4
     nodes = onnx.load(MODEL).graph.node
     in_graph = sum(node.op_type == "Conv" for node in nodes)
     assert in_graph - 2 <= len(convolutions(engines[precision])) <= in_graph

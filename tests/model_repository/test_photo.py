@@ -27,13 +27,13 @@ def difference(one: Pixels, other: Pixels) -> float:
 def test_frames_photos_as_training_does(
     preprocess: types.ModuleType, astronaut: Pixels, shape: tuple[int, int]
 ) -> None:
-    photo = np.ascontiguousarray(np.resize(astronaut, (*shape, 3)))
+    photo = np.asarray(Image.fromarray(astronaut).resize(shape[::-1]))
     expected, extent = framing.frame(photo, CANVAS)
     pixels, own_extent, size = preprocess.load(encode(photo, "PNG"), CANVAS)
     assert own_extent == tuple(extent)
     assert size == (shape[1], shape[0])
     assert pixels.shape == (CANVAS, CANVAS, 3)
-    assert difference(pixels, expected) < 1
+    assert difference(pixels, expected) < 2  # a little smaller is interpolated, not averaged
 
 
 @given(st.integers(1, 30_000), st.integers(1, 30_000))

@@ -8,9 +8,11 @@ from perf.measurements.bound import markdown, measure
 
 def test_the_density_is_the_served_one(client: gazecrop.Client) -> None:
     served = client.predict(jpeg(0.5))
-    density, size = InProcess().predict(jpeg(0.5))
+    density, size, integrity = InProcess().predict(jpeg(0.5))
     assert size == served.size
     assert np.allclose(density, served.density, atol=1e-6)
+    assert served.integrity is not None
+    assert np.allclose(integrity, served.integrity, atol=1e-6)
 
 
 def test_the_bound_of_a_size() -> None:

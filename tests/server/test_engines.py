@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from export.parity import sample_batch
+from export.parity import canvas_of, sample_batch
 from perf.instruments.served import NETWORK, NETWORK_FOLDER, config
 from server.backends.onnxruntime import engines
 from server.backends.onnxruntime.engines import OnnxRuntime, OpenVino, model_file, open_network
@@ -15,13 +16,16 @@ INT8 = {"default_model_filename": "model.int8.onnx"}
 
 def test_the_served_network_runs_on_openvino_as_on_onnxruntime_in_a_batch() -> None:
     served = config(NETWORK) | {"default_model_filename": "model.onnx"}
-    pixels, extent = sample_batch(256)
+    pixels, extent = sample_batch(canvas_of(onnx.load(NETWORK_FOLDER / "model.onnx")))
     inputs = {"PIXELS": pixels, "EXTENT": extent}
     networks = open_network(NETWORK_FOLDER, served), open_network(NETWORK_FOLDER, {})
     assert [type(network) for network in networks] == [OpenVino, OnnxRuntime]
-    (one,), (other,) = (network.run(inputs, ["DENSITY"]) for network in networks)
-    assert len(one) == len(pixels) > 1
-    assert np.abs(one - other).max() * one[0].size < 1e-2
+    density, integrity = zip(
+        *(network.run(inputs, ["DENSITY", "INTEGRITY"]) for network in networks), strict=True
+    )
+    assert len(density[0]) == len(pixels) > 1
+    assert np.abs(density[0] - density[1]).max() * density[0][0].size < 1e-2
+    assert np.abs(integrity[0] - integrity[1]).max() < 1e-2
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ belongs to what a cut spoils, from 0 to 1.
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from training.data.framing import NEUTRAL, frame
 Pixels = NDArray[np.uint8]
 Density = NDArray[np.float32]
 Box = NDArray[np.float64]  # left, top, right, bottom as fractions of the photo
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 FINE_GRID = 96  # cells a side in which fixations are counted: a crop may cut anywhere
 WHOLE: Box = np.array([0.0, 0.0, 1.0, 1.0])
@@ -57,7 +60,7 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
         augment: bool,
         seed: int = 0,
         read: Callable[[Path], Pixels] = read_pixels,
-        integrity: Sequence[NDArray[np.floating]] | None = None,
+        integrity: Sequence[NDArray[np.floating[Any]]] | None = None,
     ) -> None:
         pixels = {path: read(path) for path in dict.fromkeys(photos)}
         self.pixels = [pixels[path] for path in photos]
@@ -97,11 +100,21 @@ class Examples(Dataset[tuple[Tensor, Tensor, Tensor, Tensor]]):
             mirrored = random.random() < 0.5
             pixels = _recoloured(random, pixels)
             side = _side(random, self.canvas, self.shrunk)
-        maps = resampled(density, box, self.grid), averaged(integrity, box, self.grid)
+        density, spoilt = resampled(density, box, self.grid), averaged(integrity, box, self.grid)
         if mirrored:
-            pixels, *maps = (np.ascontiguousarray(x[:, ::-1]) for x in (pixels, *maps))
+            pixels, density, spoilt = _mirrored(pixels), _mirrored(density), _mirrored(spoilt)
         framed, extent = frame(pixels, side)
-        return tuple(torch.from_numpy(x) for x in (_margin(framed, self.canvas), extent, *maps))
+        return (
+            torch.from_numpy(_margin(framed, self.canvas)),
+            torch.from_numpy(extent),
+            torch.from_numpy(density),
+            torch.from_numpy(spoilt),
+        )
+
+
+def _mirrored(values: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Left and right exchanged, of a picture [h, w, 3] or a map [h, w]."""
+    return np.ascontiguousarray(values[:, ::-1])
 
 
 class Batches(Sampler[list[tuple[int, int]]]):
@@ -148,7 +161,7 @@ def resampled(density: Density, box: Box, grid: int) -> Density:
     return (part / part.sum()).astype(np.float32)
 
 
-def averaged(values: NDArray[np.floating], box: Box, grid: int) -> NDArray[np.float32]:
+def averaged(values: NDArray[np.floating[Any]], box: Box, grid: int) -> NDArray[np.float32]:
     """The means of a map [h, w] over the cells of a grid over a box in it."""
     left, top, right, bottom = box
     rows = _shares(values.shape[0], top, bottom, grid)

@@ -43,7 +43,8 @@ def at_own_shape(network: student.Student, photo: Pixels) -> NDArray[np.float32]
     )
     pixels = torch.from_numpy(resize(photo, width, height))[None]
     extent = torch.tensor([[height, width]], dtype=torch.int32)
-    return network(pixels, extent)[0].numpy()
+    density, _ = network(pixels, extent)
+    return density[0].numpy()
 
 
 FRAMINGS: dict[str, Predict] = {

@@ -79,7 +79,8 @@ class Teachers:
         device = self.teachers[0].prior.device
         batch = (torch.from_numpy(part)[None].to(device) for part in (pixels, extent))
         parts = teacher.densities(self.teachers, *batch)
-        mixed = sum(weight * part for weight, part in zip(self.weights, parts, strict=True))
+        weights = torch.tensor(self.weights, device=device)
+        mixed = torch.tensordot(weights, torch.stack(list(parts)), dims=1)
         return np.asarray(mixed[0].cpu().numpy(), np.float32)
 
 

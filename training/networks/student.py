@@ -237,6 +237,13 @@ def save(student: Student, path: Path, **metadata: str) -> None:
     checkpoint.write(student, path, {"sizes": student.sizes.to_json(), **metadata})
 
 
+def expect_rarely(student: Student) -> None:
+    """Let a new network begin with the integrity that most cells have: little."""
+    state = student.readout.score.state_dict()
+    state["bias"][1] = RARELY
+    student.readout.score.load_state_dict(state)
+
+
 def continued(path: Path, sizes: StudentSizes) -> Student:
     """An earlier student on another canvas and grid, to learn on.
 
@@ -250,8 +257,7 @@ def continued(path: Path, sizes: StudentSizes) -> Student:
     earlier = load_sizes(path)
     student = Student(dataclasses.replace(earlier, canvas=sizes.canvas, grid=sizes.grid))
     weights = safetensors.torch.load_file(path)
-    with torch.no_grad():
-        student.readout.score.bias[1] = RARELY
+    expect_rarely(student)
     state = student.state_dict()
     for name, weight in weights.items():
         if name.startswith("readout.score."):

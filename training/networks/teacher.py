@@ -63,8 +63,9 @@ class Teacher(nn.Module):
     def standardise(self, statistics: Sequence[Statistics]) -> None:
         """Let the first layer start as if each feature had mean 0 and deviation 1."""
         for lateral, (mean, deviation) in zip(self.laterals, statistics, strict=True):
-            lateral.weight /= deviation.clamp(min=LEAST_DEVIATION)[None, :, None, None]
-            lateral.bias.copy_(-(lateral.weight[:, :, 0, 0] @ mean))
+            state = lateral.state_dict()
+            weight = state["weight"] / deviation.clamp(min=LEAST_DEVIATION)[None, :, None, None]
+            lateral.load_state_dict({"weight": weight, "bias": -(weight[:, :, 0, 0] @ mean)})
 
     def shapes(self) -> list[tuple[int, int, int]]:
         """Of a photo's features, those of each tap of each canvas: maps, height, width."""
@@ -95,7 +96,7 @@ class Teacher(nn.Module):
         summed: dict[int, Tensor] = {}
         for lateral, tap in zip(self.laterals, features, strict=True):
             side = tap.shape[-1]
-            summed[side] = lateral(tap) + summed.get(side, 0)
+            summed[side] = lateral(tap.float()) + summed.get(side, 0)  # features are kept in halves
         fine = torch.stack(
             [
                 F.interpolate(part.float(), (cells, cells), mode="bilinear")

@@ -26,6 +26,5 @@ def _start(run: Run) -> student.Student:
         return student.continued(run.start, run.recipe.student)
     network = student.Student(run.recipe.student)
     network.features.load_imagenet(weights_file(run.weights, "mobilenet_v2"))
-    with torch.no_grad():
-        network.readout.score.bias[1] = student.RARELY
+    student.expect_rarely(network)
     return network

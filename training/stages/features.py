@@ -2,7 +2,7 @@
 
 Teachers read them many times, and a photo's take a hundred times as long to compute as to read
 again. For each backbone, `features/NAME.npy` holds those of each photo and of its mirror image in
-float16, all taps of all scales in a row: at the recipe's sizes some 2.5 megabytes a photo and
+float16, all taps of all scales in a row: at the recipe's sizes some 5 megabytes a photo and
 backbone. `features/NAME.extents.npy` holds the photos' extents on the canvas; an extent of 0 is
 that of a photo whose turn has not come yet.
 """
@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,8 +151,8 @@ def _rows(teacher: Teacher, pixels: Tensor, run: Run) -> NDArray[np.float16]:
 
 def _opened(
     run: Run, stem: Path, paths: Sequence[Path], shapes: Sequence[tuple[int, int, int]]
-) -> tuple[NDArray[np.float16], NDArray[np.int32]]:
-    """The files of one backbone, made if they are not there."""
+) -> tuple[Any, Any]:
+    """The memory-mapped files of one backbone, made if they are not there."""
     path, extents, record = (stem.with_suffix(end) for end in (".npy", ".extents.npy", ".json"))
     made_of = {
         "photos": [f"{path.parent.parent.name}/{path.name}" for path in paths],

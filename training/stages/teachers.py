@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training.data.examples import WHOLE, resampled
 from training.data.fixations import fold
@@ -38,7 +39,7 @@ def train_teachers(run: Run) -> dict[BackboneName, list[Path]]:
     return files
 
 
-def folds(run: Run) -> np.ndarray:
+def folds(run: Run) -> NDArray[np.int64]:
     """The fold of each training photo."""
     names = [photo.path.name for photo in run.sources.training]
     return np.array([fold(name, run.recipe.teachers.folds) for name in names])
