@@ -13,16 +13,26 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.parity import MODEL, ExportError, canvas_of, densities, largest_move, sample_batch
+from export.parity import (
+    MODEL,
+    ExportError,
+    canvas_of,
+    largest_difference,
+    largest_move,
+    maps,
+    sample_batch,
+)
 from training.files import whole
 
-TOLERANCE = 0.01  # of a photo's density may lie elsewhere than in float32
+# Of a photo's density may lie elsewhere than in float32; of a cell's integrity may differ.
+TOLERANCE = 0.01
 
 
 def convert(model: Path, out: Path) -> float:
     """Write the float16 graph to `out`; the largest share of a photo's density that moved.
 
-    Nothing is written unless that share is within `TOLERANCE` on every sample photo.
+    Nothing is written unless that share is within `TOLERANCE` on every sample photo, and the
+    mean difference of the integrity, too.
 
     Raises:
         ExportError: it is not.
@@ -30,12 +40,20 @@ def convert(model: Path, out: Path) -> float:
     original = onnx.load(model)
     halved = to_fp16(original).SerializeToString()
     batch = sample_batch(canvas_of(original))
-    moved = largest_move(densities(model, *batch), densities(halved, *batch))
+    (density, *others), (rounded, *rounded_others) = maps(model, *batch), maps(halved, *batch)
+    moved = largest_move(density, rounded)
     if not moved <= TOLERANCE:
         raise ExportError(
             f"in float16 {moved:.2%} of a photo's density moves; {TOLERANCE:.2%} is allowed. "
             f"{out} was left as it was."
         )
+    for integrity, coarse in zip(others, rounded_others, strict=True):
+        differs = largest_difference(integrity, coarse)
+        if not differs <= TOLERANCE:
+            raise ExportError(
+                f"in float16 a photo's integrity differs by {differs:.4f} a cell; "
+                f"{TOLERANCE} is allowed. {out} was left as it was."
+            )
     with whole(out) as file:
         file.write_bytes(halved)
     return moved

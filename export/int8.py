@@ -28,7 +28,15 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from export.parity import MODEL, ExportError, canvas_of, largest_move, maps, sample_batch
+from export.parity import (
+    MODEL,
+    ExportError,
+    canvas_of,
+    largest_difference,
+    largest_move,
+    maps,
+    sample_batch,
+)
 from training.data.fixations import read_pixels
 from training.data.framing import frame
 from training.data.photos import find_photos
@@ -101,7 +109,7 @@ def quantise(model: Path, out: Path, data: Path | None = None) -> float:
             f"{out} was left as it was."
         )
     for integrity, coarse in zip(others, rounded_others, strict=True):
-        differs = float(np.abs(integrity - coarse).mean(axis=(1, 2)).max())
+        differs = largest_difference(integrity, coarse)
         if not differs <= INTEGRITY_TOLERANCE:
             raise ExportError(
                 f"in 8 bits a photo's integrity differs by {differs:.3f} a cell; "

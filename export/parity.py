@@ -1,6 +1,6 @@
-"""What proves two forms of the student equal: real photos and one measure. Needs no torch.
+"""What proves two forms of the student equal: real photos and a measure a map. Needs no torch.
 
-The measure is the share of a photo's density that *moved*: half the sum of absolute
+That of the density is the share of a photo's density that *moved*: half the sum of absolute
 differences, the part of all attention that one form puts into other cells than the other.
 """
 
@@ -60,3 +60,8 @@ def maps(model: Path | bytes, pixels: Pixels, extent: Extents) -> list[Densities
 def largest_move(one: Densities, other: Densities) -> float:
     """Over the photos of a batch, the largest share of the density that moved."""
     return float(np.abs(one - other).sum(axis=(1, 2)).max() / 2)
+
+
+def largest_difference(one: Densities, other: Densities) -> float:
+    """Over the photos of a batch, the largest mean over cells of what the integrity differs."""
+    return float(np.abs(one - other).mean(axis=(1, 2)).max())

@@ -1,4 +1,4 @@
-"""A plan at work on the GPU: its densities, and its speed. Import after `load_tensorrt`."""
+"""A plan at work on the GPU: its maps, and its speed. Import after `load_tensorrt`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import tensorrt as trt
 from cuda.bindings import runtime as cuda
 from numpy.typing import NDArray
 
-from export.parity import Densities, Extents, Pixels
+from export.parity import OUTPUTS, Densities, Extents, Pixels
 from export.tensorrt.build import Log, started
 from export.tensorrt.machine import EngineError
 from export.tensorrt.plan import MAX_BATCH
@@ -27,8 +27,8 @@ class Engine:
         self.stream = stream
         self.buffers = buffers  # on the GPU, by the name of the tensor
 
-    def predict(self, pixels: Pixels, extent: Extents) -> Densities:
-        """Densities [N, grid, grid], as the ONNX graph gives them."""
+    def predict(self, pixels: Pixels, extent: Extents) -> list[Densities]:
+        """The maps [N, grid, grid] that the ONNX graph gives, in the order of `OUTPUTS`."""
         inputs: dict[str, NDArray[Any]] = {"PIXELS": pixels, "EXTENT": extent}
         for name, array in inputs.items():
             if not self.context.set_input_shape(name, array.shape):
@@ -38,10 +38,7 @@ class Engine:
             _done(cuda.cudaMemcpy(self.buffers[name], data.ctypes.data, data.nbytes, kind))
         self._enqueue()
         _done(cuda.cudaStreamSynchronize(self.stream))
-        density = np.empty(tuple(self.context.get_tensor_shape("DENSITY")), np.float32)
-        kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        _done(cuda.cudaMemcpy(density.ctypes.data, self.buffers["DENSITY"], density.nbytes, kind))
-        return density
+        return [self._fetched(name) for name in OUTPUTS if name in self.buffers]
 
     def milliseconds(self, pixels: Pixels, extent: Extents) -> float:
         """Mean time of a batch on the GPU alone, without copies."""
@@ -55,6 +52,12 @@ class Engine:
         _done(cuda.cudaEventRecord(stop, self.stream))
         _done(cuda.cudaEventSynchronize(stop))
         return float(_done(cuda.cudaEventElapsedTime(start, stop))) / RUNS
+
+    def _fetched(self, name: str) -> Densities:
+        result = np.empty(tuple(self.context.get_tensor_shape(name)), np.float32)
+        kind = cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        _done(cuda.cudaMemcpy(result.ctypes.data, self.buffers[name], result.nbytes, kind))
+        return result
 
     def _enqueue(self) -> None:
         if not self.context.execute_async_v3(int(self.stream)):

@@ -12,7 +12,7 @@ import onnx
 import tensorrt as trt
 
 from export.fp16 import to_fp16
-from export.parity import canvas_of, densities, largest_move, sample_batch
+from export.parity import canvas_of, largest_difference, largest_move, maps, sample_batch
 from export.tensorrt.build import build
 from export.tensorrt.engine import Engine, loaded
 from export.tensorrt.machine import EngineError, Gpu
@@ -31,11 +31,16 @@ def make(model: Path, out: Path, gpu: Gpu, precision: str, hardware_compatible: 
     graph = onnx.load(model)
     plan = build(to_fp16(graph) if precision == "fp16" else graph, hardware_compatible)
     with loaded(plan) as engine:
-        moved = distance(engine, model)
+        moved, differs = distances(engine, model)
         if not moved <= TOLERANCES[precision]:
             raise EngineError(
                 f"the engine moves {moved:.2%} of a photo's density; in {precision} "
                 f"{TOLERANCES[precision]:.2%} is allowed. {out} was left as it was."
+            )
+        if not differs <= TOLERANCES[precision]:
+            raise EngineError(
+                f"the engine's integrity differs by {differs:.4f} a cell; in {precision} "
+                f"{TOLERANCES[precision]} is allowed. {out} was left as it was."
             )
         with whole(out) as file:
             file.write_bytes(plan)
@@ -54,16 +59,20 @@ def make(model: Path, out: Path, gpu: Gpu, precision: str, hardware_compatible: 
         report_speed(engine, canvas_of(graph))
 
 
-def distance(engine: Engine, reference: Path) -> float:
-    """The largest share of a sample photo's density that moved, in a batch or alone."""
+def distances(engine: Engine, reference: Path) -> tuple[float, float]:
+    """Of the sample photos' maps, in a batch or alone: the largest share of a density that moved,
+    and the largest mean difference of an integrity (0 where the network tells none)."""
     pixels, extent = sample_batch(canvas_of(onnx.load(reference)))
-    expected = densities(reference, pixels, extent)
-    moves = []
+    density, *others = maps(reference, pixels, extent)
+    moves, differences = [], [0.0]
     for size in (1, len(pixels)):
         starts = range(0, len(pixels), size)
         parts = [engine.predict(pixels[i : i + size], extent[i : i + size]) for i in starts]
-        moves.append(largest_move(np.concatenate(parts), expected))
-    return float(np.max(moves))  # not a number wins
+        built, *built_others = (np.concatenate(one) for one in zip(*parts, strict=True))
+        moves.append(largest_move(built, density))
+        pairs = zip(built_others, others, strict=True)
+        differences += [largest_difference(*pair) for pair in pairs]
+    return float(np.max(moves)), float(np.max(differences))  # not a number wins
 
 
 def report_speed(engine: Engine, canvas: int) -> None:

@@ -124,7 +124,8 @@ class TensorRT(ModuleType):
         self.__version__ = version
         self.build_error = ""
         self.starts = True
-        self.distort: Callable[[NDArray[Any]], NDArray[Any]] = lambda density: density
+        self.distort: Callable[[NDArray[Any]], NDArray[Any]] = lambda told: told
+        self.distorted = {"DENSITY"}
         self.on_build: Callable[[Any], None] = lambda monitor: None
         self.config: Any = None
         self.network_flags = 0
@@ -253,8 +254,10 @@ class Context:
 
     def execute_async_v3(self, stream: int) -> bool:
         inputs = {name: self._read(name, shape) for name, shape in self.shapes.items()}
-        density = self.trt.distort(self.session.run(["DENSITY"], inputs)[0])
-        ctypes.memmove(self.addresses["DENSITY"], density.ctypes.data, density.nbytes)
+        names = [output.name for output in self.session.get_outputs()]
+        for name, map_ in zip(names, self.session.run(names, inputs), strict=True):
+            told = self.trt.distort(map_) if name in self.trt.distorted else map_
+            ctypes.memmove(self.addresses[name], told.ctypes.data, told.nbytes)
         return True
 
     def _read(self, name: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -204,6 +204,16 @@ def test_an_engine_that_computes_something_else_is_refused(
     assert not beside(version / "model.plan").exists()
 
 
+def test_an_engine_whose_integrity_is_something_else_is_refused(
+    trt: TensorRT, run: Run, version: Path
+) -> None:
+    (version / "model.plan").write_bytes(b"the previous one")
+    trt.distorted = {"INTEGRITY"}
+    trt.distort = lambda integrity: np.ascontiguousarray(1 - integrity)
+    assert re.search(r"integrity differs by 0\.\d+ a cell; in fp16 0\.01 is", fails(run))
+    assert (version / "model.plan").read_bytes() == b"the previous one"
+
+
 def test_an_engine_that_is_wrong_only_in_batches_is_refused(trt: TensorRT, run: Run) -> None:
     trt.distort = lambda density: np.ascontiguousarray(density[::-1])
     assert "of a photo's density" in fails(run)

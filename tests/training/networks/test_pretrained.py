@@ -12,10 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.networks import pretrained
-from training.networks.student import Features, StudentSizes
-from training.networks.teacher import LAST_BLOCKS
+from training.networks.student import BlockSizes, Features, StudentSizes
 
 ESPRESSO = 967  # of ImageNet's 1000 classes
+LAST_BLOCKS = (  # 14–17 of MobileNetV2, after the student's 13 (Sandler et al., 2018, table 2)
+    BlockSizes(hidden=576, out=160, stride=2, residual=False),
+    BlockSizes(hidden=960, out=160, stride=1, residual=True),
+    BlockSizes(hidden=960, out=160, stride=1, residual=True),
+    BlockSizes(hidden=960, out=320, stride=1, residual=False),
+)
 BLOCKS = StudentSizes().blocks + LAST_BLOCKS
 
 
