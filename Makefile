@@ -45,7 +45,7 @@ format: .venv/.dev ## write all sources in the house's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# IMAGENET: `python -m training.networks.pretrained mobilenet_v2 FILE` makes it.
+# WEIGHTS: `python -m training.networks.pretrained` makes what it holds; the README shows how.
 # On a CPU, giving every batch's memory back to the system takes half of the time: glibc keeps it.
 train: .venv/.export ## gaze data to an exported student: DATA=folder WEIGHTS=folder [START=checkpoint] [RUN=runs/student]
 	@test -n "$(DATA)" -a -n "$(WEIGHTS)" || { \
