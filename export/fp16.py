@@ -13,15 +13,7 @@ from pathlib import Path
 import onnx
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from export.parity import (
-    MODEL,
-    ExportError,
-    canvas_of,
-    largest_difference,
-    largest_move,
-    maps,
-    sample_batch,
-)
+from export.parity import MODEL, proven
 from training.files import whole
 
 # Of a photo's density may lie elsewhere than in float32; of a cell's integrity may differ.
@@ -37,23 +29,8 @@ def convert(model: Path, out: Path) -> float:
     Raises:
         ExportError: it is not.
     """
-    original = onnx.load(model)
-    halved = to_fp16(original).SerializeToString()
-    batch = sample_batch(canvas_of(original))
-    (density, *others), (rounded, *rounded_others) = maps(model, *batch), maps(halved, *batch)
-    moved = largest_move(density, rounded)
-    if not moved <= TOLERANCE:
-        raise ExportError(
-            f"in float16 {moved:.2%} of a photo's density moves; {TOLERANCE:.2%} is allowed. "
-            f"{out} was left as it was."
-        )
-    for integrity, coarse in zip(others, rounded_others, strict=True):
-        differs = largest_difference(integrity, coarse)
-        if not differs <= TOLERANCE:
-            raise ExportError(
-                f"in float16 a photo's integrity differs by {differs:.4f} a cell; "
-                f"{TOLERANCE} is allowed. {out} was left as it was."
-            )
+    halved = to_fp16(onnx.load(model)).SerializeToString()
+    moved = proven(model, halved, "float16", TOLERANCE, TOLERANCE)
     with whole(out) as file:
         file.write_bytes(halved)
     return moved

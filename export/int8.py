@@ -28,15 +28,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from export.parity import (
-    MODEL,
-    ExportError,
-    canvas_of,
-    largest_difference,
-    largest_move,
-    maps,
-    sample_batch,
-)
+from export.parity import MODEL, canvas_of, proven
 from training.data.fixations import read_pixels
 from training.data.framing import frame
 from training.data.photos import find_photos
@@ -100,21 +92,7 @@ def quantise(model: Path, out: Path, data: Path | None = None) -> float:
             },
         )
         graph = clipped_by_rounding(onnx.load(quantised)).SerializeToString()
-    batch = sample_batch(canvas)
-    (density, *others), (rounded, *rounded_others) = maps(model, *batch), maps(graph, *batch)
-    moved = largest_move(density, rounded)
-    if not moved <= TOLERANCE:
-        raise ExportError(
-            f"in 8 bits {moved:.0%} of a photo's density moves; {TOLERANCE:.0%} is allowed. "
-            f"{out} was left as it was."
-        )
-    for integrity, coarse in zip(others, rounded_others, strict=True):
-        differs = largest_difference(integrity, coarse)
-        if not differs <= INTEGRITY_TOLERANCE:
-            raise ExportError(
-                f"in 8 bits a photo's integrity differs by {differs:.3f} a cell; "
-                f"{INTEGRITY_TOLERANCE} is allowed. {out} was left as it was."
-            )
+    moved = proven(model, graph, "8 bits", TOLERANCE, INTEGRITY_TOLERANCE)
     with whole(out) as file:
         file.write_bytes(graph)
     return moved

@@ -57,6 +57,36 @@ def maps(model: Path | bytes, pixels: Pixels, extent: Extents) -> list[Densities
     return result
 
 
+def proven(
+    original: Path, rounded: bytes, form: str, tolerance: float, integrity_tolerance: float
+) -> float:
+    """The largest share of a sample photo's density that moves where numbers are rounded.
+
+    Args:
+        form: of the rounded graph, for the error's text.
+        tolerance: of that share.
+        integrity_tolerance: of the mean over a photo's cells of what its integrity differs.
+
+    Raises:
+        ExportError: either is beyond its tolerance.
+    """
+    batch = sample_batch(canvas_of(onnx.load(original)))
+    (density, *others), (coarse, *coarse_others) = maps(original, *batch), maps(rounded, *batch)
+    moved = largest_move(density, coarse)
+    if not moved <= tolerance:
+        raise ExportError(
+            f"in {form} {moved:.2%} of a photo's density moves; {tolerance:.2%} is allowed"
+        )
+    for integrity, coarse_integrity in zip(others, coarse_others, strict=True):
+        differs = largest_difference(integrity, coarse_integrity)
+        if not differs <= integrity_tolerance:
+            raise ExportError(
+                f"in {form} a photo's integrity differs by {differs:.4f} a cell; "
+                f"{integrity_tolerance} is allowed"
+            )
+    return moved
+
+
 def largest_move(one: Densities, other: Densities) -> float:
     """Over the photos of a batch, the largest share of the density that moved."""
     return float(np.abs(one - other).sum(axis=(1, 2)).max() / 2)

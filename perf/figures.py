@@ -23,6 +23,7 @@ from perf.instruments.tables import number
 from perf.measurements.speed import Speed
 from perf.report import results
 from perf.report.results import IN_FLIGHT, TWITTERS, Results
+from training.evaluation.tables import rows_markdown
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "MODEL_CARD.md", "deploy/README.md")
@@ -281,9 +282,7 @@ def _two_digits(value: float) -> str:
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    columns = tuple(columns)
-    lines = [columns, ["---"] * len(columns), *map(_bold, rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return rows_markdown(list(columns), map(_bold, rows))
 
 
 def _bold(row: Iterable[str]) -> list[str]:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from training.evaluation.tables import rows_markdown
+
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table; a number is written with three significant digits, None as a dash."""
-    lines = [columns, ["---"] * len(columns), *([_cell(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return rows_markdown(columns, ([_cell(cell) for cell in row] for row in rows))
 
 
 def _cell(value: object) -> str:

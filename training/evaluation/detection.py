@@ -22,6 +22,7 @@ from training.data.examples import FINE_GRID
 from training.data.fixations import read_pixels
 from training.detectors import heads
 from training.detectors.maps import head_map
+from training.evaluation.tables import rows_markdown
 from training.progress import track
 
 Map = NDArray[np.float32]  # [h, w] over the whole photo, 0–1
@@ -172,16 +173,13 @@ def measure(find: Finder, photos: Path, table: Path) -> list[Detection]:
 
 def table_of(detections: Sequence[Detection]) -> str:
     """Recall by size and view, and precision, a column for each threshold (Markdown)."""
-    lines = [
-        "| heads | number | " + " | ".join(f"at {d.threshold}" for d in detections) + " |",
-        "|---" * (len(detections) + 2) + "|",
-    ]
+    rows = []
     for size, view in detections[0].recall:
         parts = [d.recall[size, view] for d in detections]
-        recalls = " | ".join(f"{part.recall:.2f}" for part in parts)
-        lines.append(f"| {size} {view} | {parts[0].heads} | {recalls} |")
-    precisions = " | ".join(f"{d.precision:.2f}" for d in detections)
-    return "\n".join([*lines, f"| precision | | {precisions} |"])
+        recalls = [f"{part.recall:.2f}" for part in parts]
+        rows.append([f"{size} {view}", str(parts[0].heads), *recalls])
+    rows.append(["precision", "", *(f"{d.precision:.2f}" for d in detections)])
+    return rows_markdown(["heads", "number", *(f"at {d.threshold}" for d in detections)], rows)
 
 
 def detectors() -> Finder:

@@ -1,7 +1,7 @@
 """Tables of means over photos, with bootstrap intervals, as Markdown and as JSON."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -65,9 +65,13 @@ def means_markdown(title: str, means: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def _markdown(title: str, columns: Sequence[str], cells: Mapping[str, Sequence[str]]) -> str:
-    lines = [title, "", f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
-    lines += [f"| {name} | {' | '.join(row)} |" for name, row in cells.items()]
-    return "\n".join(lines) + "\n"
+    return f"{title}\n\n" + rows_markdown(["", *columns], ([k, *row] for k, row in cells.items()))
+
+
+def rows_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table of texts."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _cell(interval: Interval) -> str:

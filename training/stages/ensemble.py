@@ -36,7 +36,7 @@ def soft_targets(run: Run) -> NDArray[np.float32]:
     Raises:
         ValueError: the folder holds targets for other photos or of other teachers.
     """
-    files = train_teachers(run)
+    files, features = train_teachers(run), cached_features(run)
     with run.fabric.rank_zero_first():  # the others then find both files written
         members = _write_mixture(run, files)
         targets = _opened(run, members)
@@ -45,7 +45,7 @@ def soft_targets(run: Run) -> NDArray[np.float32]:
                 name: [teacher.load(path).to(run.fabric.device) for path in paths]
                 for name, paths in files.items()
             }
-            _targets_of_gazed(run, teachers, targets)
+            _targets_of_gazed(run, teachers, features, targets)
             _targets_of_unlabelled(run, teachers, targets)
         return np.asarray(targets)
 
@@ -91,18 +91,22 @@ def _opened(run: Run, members: list[dict[str, object]]) -> NDArray[np.float32]:
     return open_memmap(target, "r+")
 
 
-def _targets_of_gazed(run: Run, teachers: Teachers, targets: NDArray[np.float32]) -> None:
+def _targets_of_gazed(
+    run: Run,
+    teachers: Teachers,
+    features: Mapping[BackboneName, Features],
+    targets: NDArray[np.float32],
+) -> None:
     """Of photos with fixations, from cached features: teachers of the other folds."""
     fold_of, weights = folds(run), _weights(run)
     todo = np.flatnonzero(targets[: len(fold_of)].sum(axis=(1, 2)) == 0)
     if not len(todo):
         return
-    caches = cached_features(run)
     total = np.zeros_like(targets[todo])
     for name, members in teachers.items():
         for held_out, member in enumerate(members):
             mine = np.flatnonzero(fold_of[todo] == held_out)
-            read = _read_cached(run, member, caches[name], todo[mine])
+            read = _read_cached(run, member, features[name], todo[mine])
             total[mine] += weights[name] * read
     targets[todo] = total
     targets.flush()  # type: ignore[attr-defined]
