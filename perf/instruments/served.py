@@ -48,8 +48,8 @@ class InProcess:
 
     def preprocess(self, upload: bytes) -> tuple[Pixels, Size, Size]:
         """The network's input: pixels, extent (height, width); and the photo's (width, height)."""
-        pixels, extent, size = self._photo.load(upload, self._canvas)
-        return pixels, extent, size
+        photo = self._photo.load(upload, self._canvas)
+        return photo.pixels, photo.extent, photo.size
 
     def network(self, pixels: Pixels, extent: Size) -> tuple[Map, Map]:
         """Where people look, and the cells' integrity, float32 [h, w] each."""

@@ -29,7 +29,8 @@ def test_frames_photos_as_training_does(
 ) -> None:
     photo = np.asarray(Image.fromarray(astronaut).resize(shape[::-1]))
     expected, extent = framing.frame(photo, CANVAS)
-    pixels, own_extent, size = preprocess.load(encode(photo, "PNG"), CANVAS)
+    pixels, own_extent, size, format = preprocess.load(encode(photo, "PNG"), CANVAS)
+    assert format == "PNG"
     assert own_extent == tuple(extent)
     assert size == (shape[1], shape[0])
     assert pixels.shape == (CANVAS, CANVAS, 3)
@@ -62,7 +63,7 @@ def test_orientation_is_applied(
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = encode(stored, format, exif=exif)
-    pixels, _, size = preprocess.load(data, CANVAS)
+    pixels, _, size, _ = preprocess.load(data, CANVAS)
     assert size == upright.size
     assert difference(pixels, framing.frame(coffee, CANVAS)[0]) < 5
 

@@ -7,6 +7,7 @@ decoded; whatever is wrong raises `Unusable`, which names the step and the reaso
 import io
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -45,15 +46,37 @@ Pixels = NDArray[np.uint8]
 
 
 class Unusable(Exception):
-    """The upload is no photo that can be predicted."""
+    """The upload is no photo that can be predicted; the message names the step and the reason.
+
+    Attributes:
+        reason: in few words, the same for all such uploads.
+        format: of the upload, as far as it is known.
+    """
+
+    def __init__(self, message: str, reason: str, format: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.format = format or "unknown"
 
 
-def load(data: bytes, canvas: int) -> tuple[Pixels, tuple[int, int], tuple[int, int]]:
+class Photo(NamedTuple):
+    """A photo on the canvas.
+
+    Attributes:
+        pixels: uint8 [canvas, canvas, 3].
+        extent: the height and width that the photo takes there.
+        size: width and height of the upright photo.
+        format: of the upload.
+    """
+
+    pixels: Pixels
+    extent: tuple[int, int]
+    size: tuple[int, int]
+    format: str
+
+
+def load(data: bytes, canvas: int) -> Photo:
     """Decode an upload onto the canvas.
-
-    Returns:
-        The pixels, uint8 [canvas, canvas, 3]; the extent (height, width) of the photo there;
-        and the size (width, height) of the upright photo.
 
     Raises:
         Unusable: with the step and the reason.
@@ -68,10 +91,11 @@ def load(data: bytes, canvas: int) -> tuple[Pixels, tuple[int, int], tuple[int, 
         else:
             pixels = _decode(image, *stored)
     except Exception as error:  # the decoders raise many kinds on damaged data
-        raise Unusable(f"decode: the {image.format} is damaged or cut off: {error}") from error
+        message = f"decode: the {image.format} is damaged or cut off: {error}"
+        raise Unusable(message, "damaged", image.format) from error
     if turn in TURNS:
         pixels = np.asarray(Image.fromarray(pixels).transpose(TURNS[turn]))
-    return _centred(pixels, canvas), extent, upright
+    return Photo(_centred(pixels, canvas), extent, upright, str(image.format))
 
 
 def extent_on_canvas(width: int, height: int, canvas: int) -> tuple[int, int]:
@@ -87,23 +111,28 @@ def extent_on_canvas(width: int, height: int, canvas: int) -> tuple[int, int]:
 def _open(data: bytes) -> Image.Image:
     """Read the header and hold it against every bound."""
     if not data:
-        raise Unusable("read: the file is empty")
+        raise Unusable("read: the file is empty", "empty")
     if len(data) > MAX_BYTES:
-        raise Unusable(f"read: {len(data):,} bytes; at most {MAX_BYTES:,} are accepted")
+        message = f"read: {len(data):,} bytes; at most {MAX_BYTES:,} are accepted"
+        raise Unusable(message, "too many bytes")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Exception as error:  # the readers raise many kinds on hostile headers
-        raise Unusable(f"read: not an image in {', '.join(FORMATS)}") from error
+        message = f"read: not an image in {', '.join(FORMATS)}"
+        raise Unusable(message, "unknown format") from error
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise Unusable(
             f"read: {width}×{height} is {width * height:,} pixels; "
-            f"at most {MAX_PIXELS:,} are accepted"
+            f"at most {MAX_PIXELS:,} are accepted",
+            "too many pixels",
+            image.format,
         )
     if image.format in ("JPEG", "MPO"):
         scans = _scans(data, enough=MAX_SCAN_PIXELS // (width * height))
         if scans * width * height > MAX_SCAN_PIXELS:
-            raise Unusable(f"read: a JPEG of {width}×{height} in {scans} scans is too much work")
+            message = f"read: a JPEG of {width}×{height} in {scans} scans is too much work"
+            raise Unusable(message, "too many scans", image.format)
     return image
 
 
