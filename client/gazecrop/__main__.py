@@ -22,9 +22,9 @@ from gazecrop import (
 )
 from gazecrop._files import STANDARD, Source, encode, find_photos, save
 from gazecrop._geometry import Size, parse_ratio
-from gazecrop._photo import Photo
 from gazecrop._pipeline import in_order
 from gazecrop._progress import Progress
+from gazecrop._source import Photo
 from gazecrop._window import TOLERANCE
 
 DEFAULT_RATIOS = ["16:9", "1:1", "4:5"]

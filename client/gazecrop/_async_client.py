@@ -14,9 +14,10 @@ from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, in
 from gazecrop._crop import Crop
 from gazecrop._errors import GazecropError
 from gazecrop._geometry import Ratio, parse_ratio
-from gazecrop._photo import Photo, upload
+from gazecrop._photo import upload
 from gazecrop._pipeline import in_order_async
 from gazecrop._saliency import CropOptions, Saliency
+from gazecrop._source import Photo
 
 
 class AsyncClient(Connection):

@@ -13,9 +13,10 @@ from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, in
 from gazecrop._crop import Crop
 from gazecrop._errors import GazecropError
 from gazecrop._geometry import Ratio, parse_ratio
-from gazecrop._photo import Photo, upload
+from gazecrop._photo import upload
 from gazecrop._pipeline import in_order
 from gazecrop._saliency import CropOptions, Saliency
+from gazecrop._source import Photo
 
 
 class Client(Connection):
@@ -51,7 +52,8 @@ class Client(Connection):
         """Where people will look in a photo.
 
         Args:
-            photo: a path, the file's bytes, an open file or a PIL image.
+            photo: a path, the file's bytes, an open file, which is read from its start and left
+                where it stood, a PIL image, or a uint8 array of pixels [h, w], RGB or RGBA.
             timeout: seconds, instead of the client's.
             metadata: sent besides the client's: trace context, say.
 

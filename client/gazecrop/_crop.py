@@ -7,7 +7,8 @@ from PIL import Image, ImageColor
 
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Rect, Size, parse_size
-from gazecrop._photo import Photo, decoded, resizable
+from gazecrop._photo import decoded, resizable
+from gazecrop._source import Photo
 from gazecrop._things import Cut
 
 MAX_PADDED_PIXELS = 64_000_000

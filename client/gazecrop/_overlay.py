@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gazecrop._crop import Crop
 from gazecrop._errors import InvalidArgument
-from gazecrop._photo import Photo, upright
+from gazecrop._photo import upright
 from gazecrop._saliency import Saliency
+from gazecrop._source import Photo
 
 LONGEST_SIDE = 1280  # pixels of the picture
 FRAME_COLOURS = ("#ffffff", "#3fd7ff", "#b6ff5c", "#ff9df5", "#ffe14d", "#a8b4ff")

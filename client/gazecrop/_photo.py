@@ -1,17 +1,15 @@
-"""The forms in which a photo may be given: path, bytes, open file or PIL image."""
+"""What is sent of a photo, and its decoded picture."""
 
 import io
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, TypeAlias
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Size
-
-Photo: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Image.Image
+from gazecrop._source import Photo, picture, read
 
 SHRUNK_SIDE = 512  # pixels at least of a shrunken copy's longer side: the network sees 320
 SHRUNK_QUALITY = 90
@@ -35,41 +33,19 @@ class Upload:
 
 
 def upload(photo: Photo, shrink_above: int | None) -> Upload:
-    """The file to send: a large JPEG or a PIL image as a shrunken copy, the rest as it is.
+    """The file to send: a large JPEG or pixels as a shrunken copy, the rest as it is.
 
     Raises:
         InvalidArgument: this is no photo, or its file cannot be read.
     """
-    if isinstance(photo, Image.Image):
-        image = ImageOps.exif_transpose(photo)
-        return Upload(_encode(_reduced(_in_8_bits(image))), image.size)
+    if (pixels := picture(photo)) is not None:
+        with _pillow_fails("use the picture"):
+            image = ImageOps.exif_transpose(pixels)
+            return Upload(_encode(_reduced(_in_8_bits(image))), image.size)
     data = read(photo)
     if shrink_above is None or len(data) <= shrink_above:
         return Upload(data)
     return _shrunk(data) or Upload(data)
-
-
-def read(photo: str | os.PathLike[str] | bytes | BinaryIO) -> bytes:
-    """The bytes of a photo's file.
-
-    Raises:
-        InvalidArgument: this is no photo, or its file cannot be read.
-    """
-    if isinstance(photo, bytes | bytearray | memoryview):
-        return bytes(photo)
-    if isinstance(photo, str | os.PathLike):
-        try:
-            return Path(photo).read_bytes()
-        except OSError as error:
-            raise InvalidArgument(f"cannot read {photo}: {error.strerror}") from error
-    if hasattr(photo, "read"):
-        data = photo.read()
-        if isinstance(data, bytes):
-            return data
-        raise InvalidArgument("the photo's file must be opened in binary mode")
-    raise InvalidArgument(
-        f"a photo is a path, bytes, an open file or a PIL image, not {type(photo).__name__}"
-    )
 
 
 def decoded(photo: Photo, reduction: float = 1.0) -> tuple[Image.Image, Size]:
@@ -81,17 +57,17 @@ def decoded(photo: Photo, reduction: float = 1.0) -> tuple[Image.Image, Size]:
     Raises:
         InvalidArgument: this is no photo, or Pillow cannot decode it.
     """
-    if isinstance(photo, Image.Image):
-        image = ImageOps.exif_transpose(photo)
-        return image, image.size
-    try:
-        image = Image.open(io.BytesIO(read(photo)))
+    if (pixels := picture(photo)) is not None:
+        with _pillow_fails("use the picture"):
+            image = ImageOps.exif_transpose(pixels)
+            return image, image.size
+    data = read(photo)
+    with _pillow_fails("decode the photo"):
+        image = Image.open(io.BytesIO(data))
         size = image.size[::-1] if _orientation(image) in SIDEWAYS else image.size
         if reduction >= 2:
             image.draft(None, (int(image.width / reduction), int(image.height / reduction)))
         return ImageOps.exif_transpose(image), size
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidArgument(f"cannot decode the photo: {error}") from error
 
 
 def upright(photo: Photo) -> Image.Image:
@@ -108,6 +84,16 @@ def resizable(image: Image.Image) -> Image.Image:
     if image.mode in ("P", "1", "PA"):
         return image.convert("RGBA" if image.has_transparency_data else "RGB")
     return image
+
+
+@contextmanager
+def _pillow_fails(to: str) -> Iterator[None]:
+    """Turn what Pillow raises into our error: of a damaged picture that may be anything."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise InvalidArgument(f"cannot {to}: {reason}") from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -144,7 +130,8 @@ def _reduced(image: Image.Image) -> Image.Image:
 def _encode(image: Image.Image, quality: int = 95) -> bytes:
     file = io.BytesIO()
     if image.has_transparency_data:
-        image.save(file, "PNG", compress_level=1)
+        known_to_png = {"La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(image.mode, image.mode)
+        image.convert(known_to_png).save(file, "PNG", compress_level=1)
     else:
         image.convert("RGB").save(file, "JPEG", quality=quality)
     return file.getvalue()
