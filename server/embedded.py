@@ -95,7 +95,8 @@ def run(
     with tempfile.TemporaryDirectory(prefix="gazecrop-") as folder:
         backends = _assemble_backends(Path(folder))
         if model_repository is None:
-            model_repository = _shipped_models(Path(folder), cores)
+            cached = any(option.startswith("--cache-config") for option in options)
+            model_repository = _shipped_models(Path(folder), cores, cached)
         else:  # by a link, since Triton's Python backend dies of a space in a path
             given = Path(folder) / "given"
             given.symlink_to(model_repository.resolve())
@@ -160,11 +161,11 @@ def _assemble_backends(folder: Path) -> Path:
     return backends
 
 
-def _shipped_models(folder: Path, cores: int | None) -> Path:
+def _shipped_models(folder: Path, cores: int | None, cached: bool) -> Path:
     from server import instances  # which needs packages that may be missing
 
     suited = instances.suited_to(cores or instances.usable_cores())
-    return instances.with_instances(MODEL_REPOSITORY, folder, suited)
+    return instances.with_instances(MODEL_REPOSITORY, folder, suited, cached)
 
 
 def _triton() -> Path:

@@ -1,8 +1,10 @@
 """How much of each model a host runs: a rule over its cores, as measured in `perf/README.md`."""
 
+import contextlib
 import math
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,15 +41,32 @@ def usable_cores(cpu_quota: Path = CPU_QUOTA) -> int:
     return bound if quota == "max" else min(bound, math.ceil(int(quota) / int(period)))
 
 
-def with_instances(repository: Path, folder: Path, instances: Instances) -> Path:
-    """A copy of the model repository, in `folder`, whose CPU configurations say so."""
+def with_instances(
+    repository: Path, folder: Path, instances: Instances, cached: bool = False
+) -> Path:
+    """A copy of the model repository, in `folder`, whose CPU configurations say so.
+
+    Args:
+        cached: whether the server has a response cache for the ensemble to use. An ensemble that
+            may use one has no `nv_inference_request_summary_us`, even where there is none.
+    """
     copy = folder / repository.name
     shutil.copytree(repository, copy)
-    for model in ("preprocess", "student"):
-        file = copy / model / "config.pbtxt"
-        config = text_format.Parse(file.read_text("utf-8"), ModelConfig())
-        config.instance_group[0].count = getattr(instances, model)
-        if model == "preprocess":
-            config.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
-        file.write_text(text_format.MessageToString(config), "utf-8")
+    with _configuration(copy / "preprocess") as preprocess:
+        preprocess.instance_group[0].count = instances.preprocess
+        preprocess.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
+    with _configuration(copy / "student") as student:
+        student.instance_group[0].count = instances.student
+    if cached:
+        with _configuration(copy / "saliency") as saliency:
+            saliency.response_cache.enable = True
     return copy
+
+
+@contextlib.contextmanager
+def _configuration(model: Path) -> Iterator[ModelConfig]:
+    """What Triton reads of a model; changes are written when the block ends."""
+    file = model / "config.pbtxt"
+    config = text_format.Parse(file.read_text("utf-8"), ModelConfig())
+    yield config
+    file.write_text(text_format.MessageToString(config), "utf-8")

@@ -56,3 +56,10 @@ def test_cores_within_the_containers_quota(
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
     assert usable_cores(tmp_path / "cpu.max") == cores
     assert usable_cores(tmp_path / "absent") == 64
+
+
+def test_the_ensemble_uses_a_cache_only_where_there_is_one(tmp_path: Path) -> None:
+    for cached in (False, True):
+        copy = with_instances(MODEL_REPOSITORY, tmp_path / str(cached), suited_to(2), cached)
+        assert config("saliency", copy).response_cache.enable is cached
+    assert not config("saliency", MODEL_REPOSITORY).response_cache.enable
