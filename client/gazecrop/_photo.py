@@ -1,22 +1,36 @@
 """What is sent of a photo, and its decoded picture."""
 
+import importlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps
+import numpy as np
+from PIL import Image, ImageCms, JpegImagePlugin, features
 
+from gazecrop._container import ORIENTATION, UPRIGHT, contents, exif_orientation, kind_of
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Size
 from gazecrop._source import Photo, picture, read
 
 SHRUNK_SIDE = 512  # pixels at least of a shrunken copy's longer side: the network sees 320
 SHRUNK_QUALITY = 90
-MAX_SHRUNK_PIXELS = 64_000_000  # the server takes no larger photos: it shall say so
+MAX_SHRUNK_PIXELS = 128_000_000  # the server takes no larger photos: it shall say so
+MAX_SHRUNK_PROGRESSIVE_PIXELS = 40_000_000  # these are decoded in full, so it takes fewer
 MAX_SHRUNK_SCANS = 30  # a hostile JPEG has thousands, and each costs a pass over the photo
+MISSING = 128  # what libjpeg makes of pixels that a file lost
+OTHERS_ORIENTATION = {"xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-ORIENTATION = 0x0112
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +54,7 @@ def upload(photo: Photo, shrink_above: int | None) -> Upload:
     """
     if (pixels := picture(photo)) is not None:
         with _pillow_fails("use the picture"):
-            image = ImageOps.exif_transpose(pixels)
+            image = turned(pixels, _orientation(pixels))
             return Upload(_encode(_reduced(_in_8_bits(image))), image.size)
     data = read(photo)
     if shrink_above is None or len(data) <= shrink_above:
@@ -59,15 +73,57 @@ def decoded(photo: Photo, reduction: float = 1.0) -> tuple[Image.Image, Size]:
     """
     if (pixels := picture(photo)) is not None:
         with _pillow_fails("use the picture"):
-            image = ImageOps.exif_transpose(pixels)
+            image = turned(pixels, _orientation(pixels))
             return image, image.size
-    data = read(photo)
+    image, orientation = opened(read(photo))
+    size = upright_size(image, orientation)
+    _load(image, reduction)
+    return turned(image, orientation), size
+
+
+def opened(data: bytes) -> tuple[Image.Image, int]:
+    """The picture in a file, not yet decoded, and the EXIF orientation in which it is stored.
+
+    Its metadata is left behind, except for the colour profile.
+
+    Raises:
+        InvalidArgument: this is no photo that Pillow reads; for HEIC and AVIF, which package does.
+    """
+    kind = kind_of(data)
+    if kind is None:
+        raise InvalidArgument(
+            "cannot decode the photo: not a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF"
+        )
+    _check_reader(kind)
+    data, orientation, icc_profile = contents(data)
     with _pillow_fails("decode the photo"):
-        image = Image.open(io.BytesIO(data))
-        size = image.size[::-1] if _orientation(image) in SIDEWAYS else image.size
-        if reduction >= 2:
-            image.draft(None, (int(image.width / reduction), int(image.height / reduction)))
-        return ImageOps.exif_transpose(image), size
+        if kind == "JPEG":  # not by Image.open, which warns of 89 megapixels and more
+            image: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        else:
+            image = Image.open(io.BytesIO(data), formats=[kind])
+    if kind in ("WEBP", "AVIF"):
+        orientation = exif_orientation(image.info.get("exif") or b"")
+    for metadata in ("exif", "xmp", "comment"):
+        image.info.pop(metadata, None)
+    if icc_profile:
+        image.info["icc_profile"] = icc_profile
+    return image, orientation
+
+
+def upright_size(image: Image.Image, orientation: int) -> Size:
+    """The (width, height) of a picture that is stored in an EXIF orientation."""
+    return image.size[::-1] if orientation in SIDEWAYS else image.size
+
+
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """The picture that is stored in an EXIF orientation, upright."""
+    if orientation not in TURNS:
+        image.load()
+        return image
+    upright = image.transpose(TURNS[orientation])
+    for metadata in ("exif", "xmp"):  # which would have it turned once more
+        upright.info.pop(metadata, None)
+    return upright
 
 
 def upright(photo: Photo) -> Image.Image:
@@ -97,29 +153,77 @@ def _pillow_fails(to: str) -> Iterator[None]:
 
 
 def _orientation(image: Image.Image) -> int:
-    # Pillow turns a TIFF itself and says so in its size.
-    return 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)
+    """By the EXIF of the file that a PIL image is from, or by what was set on it since."""
+    exif = image.info.get("exif")
+    if isinstance(exif, bytes):
+        return exif_orientation(exif)
+    if image.format or not OTHERS_ORIENTATION.isdisjoint(image.info):  # getexif would believe these
+        return UPRIGHT
+    return image.getexif().get(ORIENTATION, UPRIGHT)
+
+
+def _check_reader(kind: str) -> None:
+    """Raise what to install for a format that not every Pillow reads."""
+    if kind == "HEIF":
+        try:
+            importlib.import_module("pillow_heif").register_heif_opener()
+        except ImportError as error:
+            raise InvalidArgument(
+                "cannot decode a HEIC photo without the package pillow-heif: "
+                "pip install pillow-heif"
+            ) from error
+    elif kind == "AVIF" and not ("avif" in features.modules and features.check("avif")):
+        raise InvalidArgument(
+            "cannot decode an AVIF photo with this Pillow: pip install --upgrade pillow"
+        )
+
+
+def _load(image: Image.Image, reduction: float = 1) -> None:
+    with _pillow_fails("decode the photo"):
+        if reduction >= 2:
+            image.draft(None, (int(image.width / reduction), int(image.height / reduction)))
+        image.load()
 
 
 def _shrunk(data: bytes) -> Upload | None:
     """A small upright copy of a large JPEG; None if this is none, or the server should judge it."""
-    if data.count(b"\xff\xda") > MAX_SHRUNK_SCANS:
+    if kind_of(data) != "JPEG" or data.count(b"\xff\xda") > MAX_SHRUNK_SCANS:
         return None
     try:
-        image = Image.open(io.BytesIO(data), formats=["JPEG"])
-        if image.width * image.height > MAX_SHRUNK_PIXELS or image.mode not in ("L", "RGB"):
+        image, orientation = opened(data)
+        progressive = "progressive" in image.info
+        most = MAX_SHRUNK_PROGRESSIVE_PIXELS if progressive else MAX_SHRUNK_PIXELS
+        if image.width * image.height > most or image.mode not in ("L", "RGB"):
             return None
-        reduction = max(image.size) / SHRUNK_SIDE
-        picture, size = decoded(data, reduction)
-        return Upload(_encode(picture, SHRUNK_QUALITY), size)
-    except (OSError, SyntaxError, InvalidArgument):
+        size = upright_size(image, orientation)
+        _load(image, max(image.size) / SHRUNK_SIDE)
+    except InvalidArgument:
         return None  # damaged: the server's answer says how
+    if _lacks_a_tail(image):
+        return None
+    return Upload(_encode(turned(image, orientation), SHRUNK_QUALITY), size)
+
+
+def _lacks_a_tail(image: Image.Image) -> bool:
+    """Whether the last tenth of a JPEG's rows looks lost."""
+    tail = image.crop((0, image.height * 9 // 10, *image.size))
+    return all(extrema == (MISSING, MISSING) for extrema in tail.convert("RGB").getextrema())
 
 
 def _in_8_bits(image: Image.Image) -> Image.Image:
-    if not image.mode.startswith("I;16"):
+    """Wide values, whose range is told by none, spread over 0–255; LAB as RGB."""
+    if image.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
+    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         return image
-    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+    if image.mode.startswith("I;16"):
+        most = 65535.0
+    else:
+        largest = float(values.max())
+        most = next((most for most in (1.0, 255.0, 65535.0) if largest <= most), largest)
+    return Image.fromarray((values.clip(0, most) * (255 / most)).astype(np.uint8))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
