@@ -27,6 +27,7 @@ MODEL_REPOSITORY = Path(__file__).parents[1] / "model_repository"
 BACKENDS = Path(__file__).parent / "backends"
 PACKAGES = {  # import name → distribution, of all that the server and its models import
     "cv2": "opencv-contrib-python-headless",
+    "gazecrop": "gazecrop",
     "numpy": "numpy",
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",

@@ -19,17 +19,20 @@ class Instances(NamedTuple):
 
     preprocess: int
     student: int
+    windows: int
     queue: int
 
 
 def suited_to(cores: int) -> Instances:
     """One decoder more than cores, so that all decode while one waits; a network for each core.
 
-    Of a large photo decoding takes most of the time, of a small one the network. The queue is what
-    the cores answer in about half a second. Two decoders are the least: Triton 2.51 with a single
-    one, on a single core, lets its batcher sleep through half-seconds.
+    Of a large photo decoding takes most of the time, of a small one the network; windows take the
+    least. The queue is what the cores answer in about half a second. Two decoders are the least:
+    Triton 2.51 with a single one, on a single core, lets its batcher sleep through half-seconds.
     """
-    return Instances(preprocess=cores + 1, student=cores, queue=64 * cores)
+    return Instances(
+        preprocess=cores + 1, student=cores, windows=math.ceil(cores / 4), queue=64 * cores
+    )
 
 
 def usable_cores(cpu_quota: Path = CPU_QUOTA) -> int:
@@ -55,8 +58,9 @@ def with_instances(
     with _configuration(copy / "preprocess") as preprocess:
         preprocess.instance_group[0].count = instances.preprocess
         preprocess.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
-    with _configuration(copy / "student") as student:
-        student.instance_group[0].count = instances.student
+    for model, count in (("student", instances.student), ("windows", instances.windows)):
+        with _configuration(copy / model) as config:
+            config.instance_group[0].count = count
     if cached:
         with _configuration(copy / "saliency") as saliency:
             saliency.response_cache.enable = True

@@ -12,6 +12,7 @@ at towards an edge, which decides where the window has room. No window is chosen
 than the best by more than the tolerance. docs/integrity.md compares this rule with others.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -228,9 +229,17 @@ def covered(grid: tuple[int, ...], size: Size, rect: Rect) -> Floats:
     return np.outer(rows, columns)
 
 
+@functools.lru_cache(64)
+def _edges(cells: int, side: int) -> Floats:
+    """Where `cells` equal parts of a side meet; making it anew would take a fifth of the time."""
+    edges = np.linspace(0, side, cells + 1)
+    edges.flags.writeable = False
+    return edges
+
+
 def _shares(cells: int, side: int, starts: NDArray[np.int64], length: int) -> Floats:
     """The share of each of `cells` equal parts of a side that lies inside each window."""
-    edges = np.linspace(0, side, cells + 1)
+    edges = _edges(cells, side)
     inside = np.minimum(starts[:, None] + length, edges[1:]) - np.maximum(
         starts[:, None], edges[:-1]
     )
@@ -275,7 +284,7 @@ def _starts(
             f"a window {length} pixels {what} cannot hold all that it must keep; "
             "a smaller zoom, or padding, may"
         )
-    edges = np.linspace(0, side, cells + 1)
+    edges = _edges(cells, side)
     avoid = [(box[axis], box[axis] + box[axis + 2]) for box in constraints.avoid]
     starts = [*edges, *(end for _, end in avoid)]
     ends = [*edges, *(start for start, _ in avoid)]

@@ -58,13 +58,14 @@ def test_the_student_is_configured_as_its_graph(name: str) -> None:
 
 
 @SETS
-def test_the_steps_of_the_ensemble_fit_together(name: str) -> None:
-    ensemble = config("saliency", name)
+@pytest.mark.parametrize("model", ["saliency", "crops"])
+def test_the_steps_of_an_ensemble_fit_together(model: str, name: str) -> None:
+    ensemble = config(model, name)
     known = tensors(ensemble.input)
     for step in ensemble.ensemble_scheduling.step:
-        model = config(step.model_name, name)
-        assert model.max_batch_size >= ensemble.max_batch_size
-        inputs, outputs = tensors(model.input), tensors(model.output)
+        part = config(step.model_name, name)
+        assert part.max_batch_size >= ensemble.max_batch_size
+        inputs, outputs = tensors(part.input), tensors(part.output)
         assert set(step.input_map) == set(inputs)
         for name, source in step.input_map.items():
             assert inputs[name] == known[source]
@@ -88,6 +89,15 @@ def test_warm_up_data_is_there(name: str) -> None:
     for warmup in config("preprocess", name).model_warmup:
         for sample in warmup.inputs.values():
             assert Path(MODEL_REPOSITORY, "preprocess", "warmup", sample.input_data_file).is_file()
+
+
+def test_crops_has_the_outputs_of_saliency_and_the_options_of_its_step() -> None:
+    crops, saliency, windows = config("crops"), config("saliency"), config("windows")
+    assert tensors(saliency.output).items() < tensors(crops.output).items()
+    optional = [
+        {tensor.name for tensor in model.input if tensor.optional} for model in (crops, windows)
+    ]
+    assert optional[0] == optional[1] == set(tensors(crops.input)) - {"IMAGE", "RATIOS"}
 
 
 def test_both_sets_promise_the_same() -> None:

@@ -15,10 +15,13 @@ def config(model: str, repository: Path) -> ModelConfig:
 
 
 def test_the_shipped_configuration_suits_two_cores() -> None:
-    preprocess, student = (config(model, MODEL_REPOSITORY) for model in ("preprocess", "student"))
+    preprocess, student, windows = (
+        config(model, MODEL_REPOSITORY) for model in ("preprocess", "student", "windows")
+    )
     assert suited_to(2) == Instances(
         preprocess.instance_group[0].count,
         student.instance_group[0].count,
+        windows.instance_group[0].count,
         preprocess.dynamic_batching.default_queue_policy.max_queue_size,
     )
 
@@ -28,12 +31,13 @@ def test_more_decoders_than_cores_and_a_network_for_each(cores: int) -> None:
     suited = suited_to(cores)
     assert suited.preprocess == cores + 1
     assert suited.student == cores
+    assert cores <= 4 * suited.windows < cores + 4
     assert suited.queue == cores * suited_to(1).queue
 
 
 def test_a_copy_says_nothing_else(tmp_path: Path) -> None:
-    copy = with_instances(MODEL_REPOSITORY, tmp_path, Instances(7, 3, 500))
-    for model, count in {"preprocess": 7, "student": 3}.items():
+    copy = with_instances(MODEL_REPOSITORY, tmp_path, Instances(7, 3, 2, 500))
+    for model, count in {"preprocess": 7, "student": 3, "windows": 2}.items():
         theirs, ours = config(model, copy), config(model, MODEL_REPOSITORY)
         assert theirs.instance_group[0].count == count
         theirs.instance_group[0].count = ours.instance_group[0].count
