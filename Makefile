@@ -21,7 +21,7 @@ crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay pict
 serve: .venv/.server ## serve on 127.0.0.1 until Ctrl-C (HTTP_PORT, GRPC_PORT, METRICS_PORT)
 	@$(BIN)/python -m server
 
-test: .venv/.dev .venv/.detectors .venv/perf_analyzer ## run all tests, the end-to-end ones against the embedded Triton
+test: .venv/.dev .venv/.detectors .venv/perf_analyzer .venv/prometheus ## run all tests, the end-to-end ones against the embedded Triton
 	$(BIN)/pytest
 
 test-elsewhere: .venv/.dev .venv/perf_analyzer ## test as on quite another machine: cores, instructions, locale, folder
@@ -72,6 +72,14 @@ perf: .venv/.perf .venv/perf_analyzer ## measure how fast all is, into perf/repo
 .venv/perf_analyzer: perf/instruments/install.py | .venv/.perf
 	@$(BIN)/python -m perf.instruments.install
 	@touch $@
+
+# Debian's Prometheus, unpacked: no package index has it. Tests that need it are skipped elsewhere.
+.venv/prometheus: | .venv/.dev
+	@mkdir -p $@.partial && cd $@.partial && { \
+		{ apt-get download prometheus || { apt-get update && apt-get download prometheus; }; } \
+		&& dpkg-deb --extract prometheus_*.deb .; } > log 2>&1 \
+		&& mv ../prometheus.partial ../prometheus \
+		|| echo "no Prometheus here (.venv/prometheus.partial/log says why): its tests are skipped"
 
 clean: ## remove what these targets make again: .venv and caches; never runs or crops
 	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

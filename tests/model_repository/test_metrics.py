@@ -47,6 +47,7 @@ def test_photos_are_counted_by_what_became_of_them(
     assert counts == {
         'gazecrop_decode_seconds_count format="JPEG"': 1,
         'gazecrop_decode_seconds_count format="PNG"': 2,
+        'gazecrop_undecoded_photos_total cause="unusable"': 5,
         'gazecrop_unusable_photos_total format="unknown" reason="empty"': 1,
         'gazecrop_unusable_photos_total format="unknown" reason="unknown format"': 1,
         'gazecrop_unusable_photos_total format="JPEG" reason="damaged"': 1,

@@ -24,30 +24,32 @@ class Metrics:
             description="Time to decode and shrink a photo",
             kind=histogram,
         )
+        self._undecoded = pb_utils.MetricFamily(
+            name="gazecrop_undecoded_photos_total",
+            description="Photos not decoded: unusable (the caller's) or for a defect (ours)",
+            kind=counter,
+        )
         self._unusable = pb_utils.MetricFamily(
             name="gazecrop_unusable_photos_total",
             description="Photos refused as INVALID_ARGUMENT, by reason and format",
-            kind=counter,
-        )
-        self._failed = pb_utils.MetricFamily(
-            name="gazecrop_failed_photos_total",
-            description="Photos that a defect kept from being decoded; the log says which",
             kind=counter,
         )
         self._series = cache(self._new_series)
         # A series that begins with its first photo hides that photo from rate().
         self._series(self._seconds, format="JPEG")
         self._series(self._unusable, reason="damaged", format="JPEG")
-        self._series(self._failed)
+        for cause in ("unusable", "defect"):
+            self._series(self._undecoded, cause=cause)
 
     def decoded(self, format: str, seconds: float) -> None:
         self._series(self._seconds, format=format).observe(seconds)
 
     def unusable(self, reason: str, format: str) -> None:
+        self._series(self._undecoded, cause="unusable").increment(1)
         self._series(self._unusable, reason=reason, format=format).increment(1)
 
     def failed(self) -> None:
-        self._series(self._failed).increment(1)
+        self._series(self._undecoded, cause="defect").increment(1)
 
     def _new_series(self, family: Any, **labels: str) -> Any:
         buckets = {"buckets": SECONDS} if family is self._seconds else {}
