@@ -4,7 +4,7 @@ import gazecrop
 
 with gazecrop.Client("localhost:8001") as client:
     for crop in client.crop("photo.jpg", ["16:9", "1:1"]):
-        crop.apply("photo.jpg").save(...)
+        crop.save("photo.jpg", ...)
 """
 
 from gazecrop._async_client import AsyncClient
@@ -20,10 +20,11 @@ from gazecrop._errors import (
     ServerFailed,
     ServerUnreachable,
 )
-from gazecrop._files import PHOTO_SUFFIXES, encode
+from gazecrop._files import PHOTO_SUFFIXES
 from gazecrop._geometry import Rect, parse_ratio
 from gazecrop._overlay import overlay
 from gazecrop._saliency import CropOptions, Saliency
+from gazecrop._save import encode
 from gazecrop._things import Cut
 
 __version__ = "0.1.0"

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from gazecrop import (
     TLS,
     Client,
@@ -20,10 +22,12 @@ from gazecrop import (
     ServerUnreachable,
     overlay,
 )
-from gazecrop._files import STANDARD, Source, encode, find_photos, save
+from gazecrop._copyright import copyright_of
+from gazecrop._files import STANDARD, Source, find_photos, save
 from gazecrop._geometry import Size, parse_ratio
 from gazecrop._pipeline import in_order
 from gazecrop._progress import Progress
+from gazecrop._save import encode
 from gazecrop._source import Photo
 from gazecrop._window import TOLERANCE
 
@@ -109,6 +113,9 @@ def _add_crop_options(crop: argparse.ArgumentParser) -> None:
         metavar="MAP",
         help="also draw a map, saliency (the default) or integrity, and the frames",
     )
+    crop.add_argument(
+        "--keep-copyright", action="store_true", help="keep EXIF's artist and copyright"
+    )
     crop.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
     crop.add_argument("--dry-run", action="store_true", help="choose crops, write no picture")
     crop.add_argument("--pad", action="store_true", help="pad instead where a crop loses too much")
@@ -164,19 +171,20 @@ class Job:
     def _write(
         self, source: Source, photo: Photo, saliency: Saliency, crops: dict[str, Crop]
     ) -> list[str]:
-        pictures = {}
+        pictures: dict[str, Image.Image] = {}
+        exif = copyright_of(photo) if self.args.keep_copyright else b""
         for name, crop in crops.items():
             cut = crop.pad if self.args.pad and crop.advice == "pad" else crop.apply
             pictures[name.replace(":", "x")] = cut(photo, self.shapes[name])
         if self.args.out == STANDARD:
             (picture,) = pictures.values()
-            sys.stdout.buffer.write(encode(picture)[0])
+            sys.stdout.buffer.write(encode(picture, exif=exif)[0])
             return []
         if self.args.overlay:
             pictures["overlay"] = overlay(photo, saliency, crops, self.args.overlay)
         out = Path(self.args.out) / source.name
         return [
-            str(save(picture, out.with_name(f"{out.name}-{name}"), self.sources))
+            str(save(picture, out.with_name(f"{out.name}-{name}"), self.sources, exif))
             for name, picture in pictures.items()
         ]
 

@@ -1,13 +1,19 @@
 """A chosen window: cut it out, or pad the photo instead."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image, ImageColor
+from PIL import Image
 
+from gazecrop._colour import blank, in_known_range, mixable, parse_colour, resized, shown
+from gazecrop._copyright import copyright_of
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Rect, Size, parse_size
-from gazecrop._photo import decoded, resizable
+from gazecrop._photo import decoded
+from gazecrop._picture import Picture
+from gazecrop._save import encode, format_of, write
 from gazecrop._source import Photo
 from gazecrop._things import Cut
 
@@ -76,13 +82,17 @@ class Crop:
         canvas = max(width, round(height * self.ratio)), max(height, round(width / self.ratio))
         return Padding(canvas, (canvas[0] - width) // 2, (canvas[1] - height) // 2)
 
-    def apply(self, photo: Photo, size: Size | None = None) -> Image.Image:
+    def apply(self, photo: Photo, size: Size | None = None) -> Picture:
         """Cut the window out of the photo, turned upright first.
 
         Args:
             photo: the one that was predicted.
             size: (width, height) in pixels to resize the cut to, larger or smaller; by
                 default it stays as it is. A JPEG is then decoded no larger than it needs.
+
+        Returns:
+            A PIL image of mode L, LA, RGB or RGBA. An RGB photo keeps its colour profile, which
+            `save` writes; the colours of others become sRGB. No other metadata is left.
 
         Raises:
             gazecrop.InvalidArgument: the photo cannot be decoded or is not the one predicted,
@@ -91,21 +101,24 @@ class Crop:
         rect = self.rect
         box: tuple[float, float, float, float] = rect.left, rect.top, rect.right, rect.bottom
         if size is None:
-            return self._decoded(photo).crop(box)
+            return shown(mixable(self._decoded(photo).crop(box)))
         target = self._target(size)
         reduction = min(rect.width / target[0], rect.height / target[1])
-        image = resizable(self._decoded(photo, reduction))
+        image = mixable(self._decoded(photo, reduction))
         across, down = image.width / self.size[0], image.height / self.size[1]
         box = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-        return image.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3)
+        return shown(resized(image, target, box))
 
-    def pad(self, photo: Photo, size: Size | None = None, colour: str = "white") -> Image.Image:
+    def pad(self, photo: Photo, size: Size | None = None, colour: str = "white") -> Picture:
         """The whole photo, upright, in the middle of a canvas of the wanted shape.
 
         Args:
             photo: the one that was predicted.
             size: (width, height) of the canvas; by default the photo keeps its pixels.
-            colour: of the rest, as Pillow names colours.
+            colour: of the rest, as Pillow names colours; "#0000" is transparent.
+
+        Returns:
+            A picture as `apply` gives it.
 
         Raises:
             gazecrop.InvalidArgument: as `apply`; also, there is no such colour, or the canvas
@@ -116,17 +129,43 @@ class Crop:
             raise InvalidArgument(
                 f"a canvas of {canvas[0]}×{canvas[1]} pixels is too large; give a smaller size"
             )
-        try:
-            ImageColor.getrgb(colour)
-        except ValueError as error:
-            raise InvalidArgument(str(error)) from error
-        image = resizable(self._decoded(photo))
-        scale = min(canvas[0] / image.width, canvas[1] / image.height)
-        inner = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-        padded = Image.new(image.mode, canvas, colour)
+        filling = parse_colour(colour)
+        scale = min(canvas[0] / self.size[0], canvas[1] / self.size[1])
+        image = mixable(self._decoded(photo, 1 / scale))
+        inner = max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale))
+        picture = shown(resized(image, inner))
+        padded = blank(canvas, filling, picture)
         start = (canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2
-        padded.paste(image.resize(inner, Image.Resampling.LANCZOS), start)
+        padded.paste(picture.convert(padded.mode), start)
         return padded
+
+    def save(
+        self,
+        photo: Photo,
+        path: str | os.PathLike[str],
+        size: Size | None = None,
+        *,
+        quality: int | None = None,
+        keep_copyright: bool = False,
+    ) -> None:
+        """Write what `apply` gives to a file: whole, or not at all.
+
+        Args:
+            photo, size: as for `apply`.
+            path: where to. The suffix tells the format: JPEG, PNG, WebP or AVIF. A transparent
+                photo as JPEG stands on white.
+            quality: 1 to 100; by default 92, of WebP 90, of AVIF 80. PNG has none.
+            keep_copyright: write who made the photo and whose it is, as its EXIF tells; all else,
+                comments and places among it, stays out.
+
+        Raises:
+            gazecrop.InvalidArgument: as `apply`; also, no such format or quality, or the file
+                cannot be written.
+        """
+        target = Path(path)
+        format = format_of(target)
+        exif = copyright_of(photo) if keep_copyright else b""
+        write(encode(self.apply(photo, size), format, quality, exif)[0], target)
 
     def _decoded(self, photo: Photo, reduction: float = 1.0) -> Image.Image:
         image, size = decoded(photo, reduction)
@@ -135,7 +174,7 @@ class Crop:
                 f"this crop belongs to a photo of {self.size[0]}×{self.size[1]} pixels, "
                 f"not {size[0]}×{size[1]}"
             )
-        return image
+        return in_known_range(image)
 
     def _target(self, size: Size) -> Size:
         width, height = parse_size(size)

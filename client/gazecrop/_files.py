@@ -1,6 +1,5 @@
-"""Files: photos to find, crops to encode and to write."""
+"""Files: photos to find, crops to write beside each other."""
 
-import io
 import re
 import sys
 from collections.abc import Sequence
@@ -10,11 +9,11 @@ from pathlib import Path
 from PIL import Image
 
 from gazecrop._errors import InvalidArgument
+from gazecrop._save import encode, write
 
 PHOTO_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 MAGIC = re.compile(r"[*?[]")  # of glob patterns
 STANDARD = "-"  # input or output, where a file's name is expected
-JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -46,40 +45,20 @@ def find_photos(arguments: Sequence[str]) -> list[Source]:
     return sources
 
 
-def save(picture: Image.Image, target: Path, sources: set[Path]) -> Path:
+def save(picture: Image.Image, target: Path, sources: set[Path], exif: bytes = b"") -> Path:
     """Write a picture, as JPEG or with its transparency as PNG, and say where.
 
     Raises:
         InvalidArgument: that would overwrite one of the photos, or cannot be written.
     """
-    data, suffix = encode(picture)
+    data, suffix = encode(picture, exif=exif)
     target = target.with_name(target.name + suffix)
     if target.resolve() in sources:
         raise InvalidArgument(
             f"{target} is one of the photos itself; choose another folder with --out"
         )
-    partial = target.with_name(f".{target.name}.partial")  # renamed when whole
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(data)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise InvalidArgument(f"cannot write {target}: {error.strerror}") from error
+    write(data, target)
     return target
-
-
-def encode(picture: Image.Image) -> tuple[bytes, str]:
-    """The file of a picture, and its suffix: a JPEG, or with transparency a PNG."""
-    file = io.BytesIO()
-    if picture.has_transparency_data:
-        picture.save(file, "PNG")
-        return file.getvalue(), ".png"
-    icc_profile = picture.info.get("icc_profile") if picture.mode == "RGB" else None
-    picture.convert("RGB").save(file, "JPEG", quality=JPEG_QUALITY, icc_profile=icc_profile)
-    return file.getvalue(), ".jpg"
 
 
 def _expanded(argument: str) -> list[Source]:
