@@ -1,12 +1,14 @@
 """The manifests: valid, rendered as meant, and in agreement with the server and its images."""
 
 import importlib.util
-import shutil
-import subprocess
+import json
+import math
+import os
+import re
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
-import gazecrop
 import kubernetes_validate
 import pytest
 import yaml
@@ -17,7 +19,7 @@ from tests.deploy.kustomize import Object, load, render, the
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-OVERLAYS = ("cpu", "gpu")
+OVERLAYS = ("cpu", "gpu")  # and the canary, which is a part of one
 VERSIONS = ("1.30", "1.37")  # preStop.sleep came with the first; the newest schemas there are
 LABELS = {"app.kubernetes.io/name": "gazecrop"}
 OPERATORS_KINDS = {"ServiceMonitor", "PrometheusRule"}  # no schemas; checked by other tests
@@ -68,7 +70,7 @@ def test_no_file_is_forgotten() -> None:
         names = kustomization.get("resources", [])
         names += [patch["path"] for patch in kustomization.get("patches", [])]
         used |= {path, *(path.parent / name for name in names)}
-    there = {path for part in ("base", "components", "overlays") for path in files(part)}
+    there = {path for part in ("base", "components", "overlays", "pod") for path in files(part)}
     assert there <= used
 
 
@@ -76,22 +78,12 @@ def files(part: str) -> set[Path]:
     return set((KUBERNETES / part).rglob("*.yaml"))
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl, which has Kustomize, is missing")
-def test_rendered_as_kustomize_does(overlay: str, objects: list[Object]) -> None:
-    command = ["kubectl", "kustomize", str(KUBERNETES / "overlays" / overlay)]
-    theirs = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    def by_kind(objects: list[Object]) -> dict[str, Object]:
-        return {each["kind"]: each for each in objects}
-
-    assert by_kind(list(yaml.safe_load_all(theirs))) == by_kind(objects)
-
-
 def test_ports_are_the_servers(objects: list[Object], container: Object) -> None:
     address = embedded.Address()
     expected = {"http": address.http, "grpc": address.grpc, "metrics": address.metrics}
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == expected
     service = the(objects, "Service")["spec"]
+    del expected["http"]  # for the probes alone
     assert {port["targetPort"]: port["port"] for port in service["ports"]} == expected
 
 
@@ -140,9 +132,9 @@ def test_shared_memory_fits_into_the_memory_limit(pod: Object, container: Object
 def test_all_select_the_same_pods(objects: list[Object]) -> None:
     deployment = the(objects, "Deployment")
     spec = deployment["spec"]
-    assert spec["template"]["metadata"]["labels"] == LABELS
+    assert spec["selector"]["matchLabels"] == {**LABELS, "track": "stable"}
+    assert spec["template"]["metadata"]["labels"] == {**LABELS, "track": "stable"}
     selectors = [
-        spec["selector"]["matchLabels"],
         the(objects, "Service")["spec"]["selector"],
         the(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
         the(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
@@ -159,6 +151,74 @@ def test_all_select_the_same_pods(objects: list[Object]) -> None:
     assert "replicas" not in spec  # the autoscaler's
 
 
+@pytest.mark.parametrize("pods", range(2, 30))
+def test_a_pending_pod_does_not_block_drains(objects: list[Object], pods: int) -> None:
+    share = str(the(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"])
+    assert share.endswith("%")
+    unavailable = math.ceil(pods * int(share[:-1]) / 100)  # as Kubernetes rounds
+    assert 1 <= unavailable < pods
+    assert unavailable > 1 or pods < 5
+    scaler = the(objects, "HorizontalPodAutoscaler")["spec"]
+    [cpu] = [m["resource"]["target"] for m in scaler["metrics"] if m["type"] == "Resource"]
+    assert pods < 4 or cpu["averageUtilization"] * pods / (pods - unavailable) <= 100
+
+
+def test_a_canary_is_a_deployment_of_its_own_that_gets_traffic(objects: list[Object]) -> None:
+    [canary] = render(KUBERNETES / "overlays" / "canary")
+    kubernetes_validate.validate(canary, VERSIONS[-1], strict=True)
+    stable = the(objects, "Deployment")
+    assert canary["metadata"]["name"] == "gazecrop-canary"
+    assert canary["metadata"]["namespace"] == stable["metadata"]["namespace"]
+    labels = canary["spec"]["template"]["metadata"]["labels"]
+    assert canary["spec"]["selector"]["matchLabels"] == labels
+    assert not stable["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    for kind, where in (("Service", "selector"), ("NetworkPolicy", "podSelector")):
+        selector = the(objects, kind)["spec"][where]
+        assert selector.get("matchLabels", selector).items() <= labels.items()
+    pods = [each["spec"]["template"]["spec"] for each in (canary, the(cpu_objects(), "Deployment"))]
+    assert pods[0] == pods[1]
+    assert canary["spec"]["replicas"] == 1
+
+
+def cpu_objects() -> list[Object]:
+    return render(KUBERNETES / "overlays" / "cpu")
+
+
+def test_images_are_named_by_digest(objects: list[Object], pod: Object) -> None:
+    others = [KUBERNETES / name for name in ("plan/pod.yaml", "kserve/inferenceservice.yaml")]
+    texts = [json.dumps(pod), *(path.read_text("utf-8") for path in others)]
+    images = [image for text in texts for image in re.findall(r"registry\.\S+?(?=[\s\"])", text)]
+    assert len(images) >= 4
+    assert all(re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", image) for image in images)
+
+
+def test_traces_pass_the_policy_to_the_collector_that_the_server_names(tmp_path: Path) -> None:
+    parts = {"resources": "overlays/cpu", "components": "components/tracing"}
+    paths = {key: [os.path.relpath(KUBERNETES / part, tmp_path)] for key, part in parts.items()}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(paths), "utf-8")
+    objects = render(tmp_path)
+    [container] = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    traces = [arg.split("=", 1)[1] for arg in container["args"] if arg.startswith("--trace-config")]
+    [url] = [trace.split("url=")[1] for trace in traces if "url=" in trace]
+    collector = urllib.parse.urlsplit(url)
+    egress, names = the(objects, "NetworkPolicy")["spec"]["egress"]
+    [to] = egress["to"]
+    [namespace] = to["namespaceSelector"]["matchLabels"].values()
+    [pod] = to["podSelector"]["matchLabels"].values()
+    assert collector.hostname == f"{pod}.{namespace}"
+    assert egress["ports"] == [{"port": collector.port}]
+    assert {port["port"] for port in names["ports"]} == {53}
+    for found in objects:
+        if found["kind"] not in OPERATORS_KINDS:
+            kubernetes_validate.validate(found, VERSIONS[-1], strict=True)
+
+
+def test_pods_have_a_priority(objects: list[Object], pod: Object) -> None:
+    priority = the(objects, "PriorityClass")
+    assert pod["priorityClassName"] == priority["metadata"]["name"]
+    assert 0 < priority["value"] < 1_000_000_000  # above are the system's
+
+
 def test_service_monitor(objects: list[Object]) -> None:
     monitor, service = the(objects, "ServiceMonitor"), the(objects, "Service")
     assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
@@ -171,10 +231,10 @@ def test_service_monitor(objects: list[Object]) -> None:
     assert endpoint["path"] == "/metrics"
 
 
-def test_prometheus_may_reach_the_metrics_and_clients_the_rest(objects: list[Object]) -> None:
+def test_prometheus_may_reach_the_metrics_and_clients_grpc(objects: list[Object]) -> None:
     policy = the(objects, "NetworkPolicy")["spec"]
     clients, monitoring = policy["ingress"]
-    assert [port["port"] for port in clients["ports"]] == ["http", "grpc"]
+    assert [port["port"] for port in clients["ports"]] == ["grpc"]
     assert [port["port"] for port in monitoring["ports"]] == ["metrics"]
     assert policy["egress"] == []
 
@@ -226,10 +286,3 @@ def test_kserve_runs_the_same_container() -> None:
     assert theirs == ours
     pod.pop("topologySpreadConstraints")  # KServe sets its own labels
     assert predictor == pod
-
-
-def test_images_have_the_version_of_the_package(container: Object, overlay: str) -> None:
-    version = gazecrop.__version__
-    assert container["image"].endswith(f":{version}-{overlay}")
-    plan = load(KUBERNETES / "plan" / "pod.yaml")["spec"]["containers"][0]["image"]
-    assert plan.endswith(f":{version}-export")
