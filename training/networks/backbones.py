@@ -1,6 +1,6 @@
-"""Networks trained on ImageNet, as they are: EfficientNet-Lite0 and MobileNetV2, frozen.
+"""Networks trained on ImageNet, as they are: EfficientNet-Lite0, -Lite2 and MobileNetV2, frozen.
 
-Both are inverted residual blocks behind one convolution, without anything else (Tan and Le, 2019,
+All are inverted residual blocks behind one convolution, without anything else (Tan and Le, 2019,
 arXiv 1905.11946; Sandler et al., 2018, arXiv 1801.04381, table 2), with TensorFlow's padding, which
 adds more at the far edges. Their weights are read from a folder, `NAME_imagenet.safetensors`, with
 batch normalisation folded into weight and bias and the names of this module's parameters; others,
@@ -16,7 +16,7 @@ import safetensors.torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BackboneName: TypeAlias = Literal["efficientnet_lite0", "mobilenet_v2"]
+BackboneName: TypeAlias = Literal["efficientnet_lite0", "efficientnet_lite2", "mobilenet_v2"]
 STEM = 32  # feature maps of the first convolution
 
 
@@ -40,6 +40,19 @@ ARCHITECTURES: dict[str, Architecture] = {
         ),
         first=0,
         taps=(4, 7, 10, 14, 15),
+    ),
+    "efficientnet_lite2": Architecture(
+        (
+            (3, 1, 16, 1, 1),
+            (3, 2, 24, 3, 6),
+            (5, 2, 48, 3, 6),
+            (3, 2, 88, 4, 6),
+            (5, 1, 120, 4, 6),
+            (5, 2, 208, 5, 6),
+            (3, 1, 352, 1, 6),
+        ),
+        first=0,
+        taps=(6, 10, 14, 19, 20),
     ),
     "mobilenet_v2": Architecture(
         (

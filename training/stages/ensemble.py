@@ -76,7 +76,7 @@ def _weights(run: Run) -> dict[BackboneName, float]:
 
 def _opened(run: Run, members: list[dict[str, object]]) -> NDArray[np.float32]:
     """`targets.npy`, made if it is not there."""
-    paths, grid = run.sources.training_paths, run.recipe.teachers.sizes.grid
+    paths, grid = run.sources.training_paths, run.recipe.teachers.grid
     made_of = {
         "ensemble": members,
         "photos": [f"{path.parent.parent.name}/{path.name}" for path in paths],

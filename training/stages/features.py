@@ -10,7 +10,6 @@ that of a photo whose turn has not come yet.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +109,7 @@ def cached_features(run: Run) -> dict[BackboneName, Features]:
 
 def new_teacher(run: Run, name: BackboneName) -> Teacher:
     """A teacher that has learned nothing yet, on its backbone's weights."""
-    teacher = Teacher(name, run.recipe.teachers.sizes)
+    teacher = Teacher(name, run.recipe.teachers.sizes_of(name))
     weights = backbones.load(name, run.weights).state_dict()
     teacher.features.load_state_dict(weights)
     return teacher
@@ -120,7 +119,8 @@ def _cached(run: Run, name: BackboneName) -> Features:
     teacher = new_teacher(run, name).to(run.fabric.device)
     paths = [photo.path for photo in run.sources.training]
     shapes = teacher.shapes()
-    values, extents = _opened(run, run.folder / "features" / name, paths, shapes)
+    canvases = teacher.sizes.canvases
+    values, extents = _opened(run.folder / "features" / name, paths, shapes, canvases)
     todo = np.flatnonzero(extents[:, 0] == 0)
     for start in track(range(0, len(todo), CHUNK), f"features of {name}"):
         chunk = todo[start : start + CHUNK]
@@ -150,13 +150,16 @@ def _rows(teacher: Teacher, pixels: Tensor, run: Run) -> NDArray[np.float16]:
 
 
 def _opened(
-    run: Run, stem: Path, paths: Sequence[Path], shapes: Sequence[tuple[int, int, int]]
+    stem: Path,
+    paths: Sequence[Path],
+    shapes: Sequence[tuple[int, int, int]],
+    canvases: tuple[int, ...],
 ) -> tuple[Any, Any]:
     """The memory-mapped files of one backbone, made if they are not there."""
     path, extents, record = (stem.with_suffix(end) for end in (".npy", ".extents.npy", ".json"))
     made_of = {
         "photos": [f"{path.parent.parent.name}/{path.name}" for path in paths],
-        "canvases": list(asdict(run.recipe.teachers.sizes)["canvases"]),
+        "canvases": list(canvases),
     }
     if not record.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

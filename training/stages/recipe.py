@@ -31,6 +31,7 @@ class Backbones:
 
     backbone: BackboneName
     weight: float  # in the ensemble
+    sizes: TeacherSizes = field(default_factory=TeacherSizes)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,15 @@ class Teachers:
     members: tuple[Backbones, ...]
     schedule: Schedule
     folds: int = 3  # parts of the training photos; a teacher for each, which never sees it
-    sizes: TeacherSizes = field(default_factory=TeacherSizes)
+
+    @property
+    def grid(self) -> int:
+        """Side of their density, cells."""
+        return self.members[0].sizes.grid
+
+    def sizes_of(self, name: BackboneName) -> TeacherSizes:
+        """What the teachers on a backbone are built of."""
+        return next(member.sizes for member in self.members if member.backbone == name)
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,8 @@ def _check(recipe: Recipe) -> None:
     backbones = [member.backbone for member in teachers.members]
     if not backbones or len(set(backbones)) < len(backbones):
         raise WrongValue(("teachers", "members"), "each backbone at most once, and at least one")
+    if len({member.sizes.grid for member in teachers.members}) > 1:
+        raise WrongValue(("teachers", "members", "sizes", "grid"), "the same for all")
     if any(member.weight <= 0 for member in teachers.members):
         raise WrongValue(("teachers", "members", "weight"), "must be above 0")
 

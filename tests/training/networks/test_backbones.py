@@ -13,6 +13,7 @@ def test_taps_have_the_strides_and_widths_that_are_told() -> None:
     pictures = torch.zeros(1, 3, 96, 96)
     for name, widths in (
         ("efficientnet_lite0", [40, 80, 112, 192, 320]),
+        ("efficientnet_lite2", [48, 88, 120, 208, 352]),
         ("mobilenet_v2", [32, 64, 96, 160, 320]),
     ):
         network = backbones.Backbone(name)

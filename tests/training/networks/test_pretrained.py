@@ -111,12 +111,13 @@ def same(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, groups: int =
     return F.conv2d(x, weight, bias, stride, groups=groups)
 
 
+@pytest.mark.parametrize("name", pretrained.LITE_REPEATS)
 @torch.inference_mode()
-def test_efficientnet_lite0_sees_what_it_was_trained_to_see(
-    tmp_path: Path, coffee: NDArray[np.uint8]
+def test_efficientnet_lite_sees_what_it_was_trained_to_see(
+    tmp_path: Path, coffee: NDArray[np.uint8], name: str
 ) -> None:
-    path = tmp_path / "lite0.safetensors"
-    pretrained.write("efficientnet_lite0", None, path)
+    path = tmp_path / "lite.safetensors"
+    pretrained.write(name, None, path)
     with safetensors.safe_open(path, "pt") as file:
         arch = json.loads(file.metadata()["arch"])
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -128,10 +129,10 @@ def test_efficientnet_lite0_sees_what_it_was_trained_to_see(
     x = F.interpolate(square, (224, 224), mode="bilinear", antialias=True)
     x = F.relu6(layer((x - 127) / 128, "stem", 2))
     for block in arch:
-        name = f"block.{block['block']}"
-        y = F.relu6(layer(x, f"{name}.expand")) if block["block"] else x
-        y = F.relu6(layer(y, f"{name}.depthwise", block["stride"], block["mid"]))
-        y = layer(y, f"{name}.project")
+        inside = f"block.{block['block']}"
+        y = F.relu6(layer(x, f"{inside}.expand")) if block["block"] else x
+        y = F.relu6(layer(y, f"{inside}.depthwise", block["stride"], block["mid"]))
+        y = layer(y, f"{inside}.project")
         x = x + y if block["residual"] else y
     pooled = F.relu6(layer(x, "head")).mean(dim=(2, 3))
     logits = pooled @ weights["fc.weight"].T + weights["fc.bias"]
