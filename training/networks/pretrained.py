@@ -207,7 +207,7 @@ def _packaged_state(name: str) -> Weights:
     return _state(path, dict)
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[Path | None], tuple[Weights, dict[str, str]]]] = {
     "mobilenet_v2": mobilenet_v2,
     **{name: functools.partial(efficientnet_lite, name) for name in LITE_REPEATS},
 }
