@@ -26,6 +26,7 @@ from gazecrop._overlay import overlay
 from gazecrop._saliency import CropOptions, Saliency
 from gazecrop._save import encode
 from gazecrop._things import Cut
+from gazecrop._thumbnail import ThumbnailOptions
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ __all__ = [
     "ServerFailed",
     "ServerUnreachable",
     "Status",
+    "ThumbnailOptions",
     "__version__",
     "encode",
     "overlay",

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from types import TracebackType
+from typing import overload
 
 import tritonclient.grpc.aio as triton
 from typing_extensions import Unpack
@@ -17,7 +18,8 @@ from gazecrop._geometry import Ratio, parse_ratio
 from gazecrop._photo import upload
 from gazecrop._pipeline import in_order_async
 from gazecrop._saliency import CropOptions, Saliency
-from gazecrop._source import Photo
+from gazecrop._source import Photo, in_memory
+from gazecrop._thumbnail import ThumbnailOptions, Thumbnails, ThumbnailSize
 
 
 class AsyncClient(Connection):
@@ -67,6 +69,43 @@ class AsyncClient(Connection):
         shapes = [parse_ratio(ratio) for ratio in ratios]
         saliency = await self.predict(photo, timeout=timeout, metadata=metadata)
         return [saliency.crop(shape, **options) for shape in shapes]
+
+    @overload
+    async def thumbnail(  # type: ignore[overload-overlap]  # a str is an iterable of str
+        self,
+        photo: Photo,
+        sizes: ThumbnailSize,
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Unpack[ThumbnailOptions],
+    ) -> bytes: ...
+
+    @overload
+    async def thumbnail(
+        self,
+        photo: Photo,
+        sizes: Iterable[ThumbnailSize],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Unpack[ThumbnailOptions],
+    ) -> list[bytes]: ...
+
+    async def thumbnail(
+        self,
+        photo: Photo,
+        sizes: ThumbnailSize | Iterable[ThumbnailSize],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Unpack[ThumbnailOptions],
+    ) -> bytes | list[bytes]:
+        """As `Client.thumbnail`; the pictures are made in a thread."""
+        thumbnails = Thumbnails(sizes, options)
+        held = await asyncio.to_thread(in_memory, photo)
+        saliency = await self.predict(held, timeout=timeout, metadata=metadata)
+        return await asyncio.to_thread(thumbnails, held, saliency)
 
     def predict_many(
         self, photos: Iterable[Photo], *, in_flight: int = 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
+from typing import overload
 
 import tritonclient.grpc as triton
 from typing_extensions import Unpack
@@ -16,7 +17,8 @@ from gazecrop._geometry import Ratio, parse_ratio
 from gazecrop._photo import upload
 from gazecrop._pipeline import in_order
 from gazecrop._saliency import CropOptions, Saliency
-from gazecrop._source import Photo
+from gazecrop._source import Photo, in_memory
+from gazecrop._thumbnail import ThumbnailOptions, Thumbnails, ThumbnailSize
 
 
 class Client(Connection):
@@ -92,6 +94,57 @@ class Client(Connection):
         shapes = [parse_ratio(ratio) for ratio in ratios]
         saliency = self.predict(photo, timeout=timeout, metadata=metadata)
         return [saliency.crop(shape, **options) for shape in shapes]
+
+    @overload
+    def thumbnail(  # type: ignore[overload-overlap]  # a str is an iterable of str
+        self,
+        photo: Photo,
+        sizes: ThumbnailSize,
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Unpack[ThumbnailOptions],
+    ) -> bytes: ...
+
+    @overload
+    def thumbnail(
+        self,
+        photo: Photo,
+        sizes: Iterable[ThumbnailSize],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Unpack[ThumbnailOptions],
+    ) -> list[bytes]: ...
+
+    def thumbnail(
+        self,
+        photo: Photo,
+        sizes: ThumbnailSize | Iterable[ThumbnailSize],
+        *,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+        **options: Unpack[ThumbnailOptions],
+    ) -> bytes | list[bytes]:
+        """Finished pictures of a photo, encoded, from one prediction and one decoding.
+
+        For one size, as "400x300" or (400, 300), it is one file; for a list of them a list. Photos
+        are cropped to the shape, resized without enlarging, turned upright, and rid of metadata.
+
+        Args:
+            photo, timeout, metadata: as for `predict`. Making the pictures does not count as time.
+            sizes: width and height in pixels.
+            options: format, quality, focus_fraction, min_size, pad, colour, keep_copyright, and
+                what `crop` takes; see `gazecrop.ThumbnailOptions`.
+
+        Raises:
+            gazecrop.InvalidArgument: a size or an option makes no sense, and nothing was sent; or
+                Pillow cannot decode the photo.
+            Besides, whatever `predict` and `Saliency.crop` raise.
+        """
+        thumbnails = Thumbnails(sizes, options)
+        held = in_memory(photo)
+        return thumbnails(held, self.predict(held, timeout=timeout, metadata=metadata))
 
     def predict_many(
         self, photos: Iterable[Photo], *, in_flight: int = 8

@@ -50,7 +50,8 @@ def mixable(image: Image.Image) -> Picture:
             mixed = _in_8_bits(mixed)
             mixed.putalpha(_not_the_key(image))
     elif image.mode in SIMPLER:
-        mixed = image.convert(SIMPLER[image.mode].removesuffix("A") + "A" * transparent)
+        mode = SIMPLER[image.mode].removesuffix("A") + "A" * transparent
+        mixed = image if mode == image.mode else image.convert(mode)
     else:
         mixed = resizable(in_known_range(image))
     told = {key: value for key, value in image.info.items() if key != "transparency"}
@@ -76,7 +77,8 @@ def shown(image: Image.Image) -> Picture:
     said = profile.profile.xcolor_space.strip() if profile else None
     if said == "RGB" and space in ("RGB", "GRAY"):
         mode = "RGBA" if image.has_transparency_data else "RGB"
-        return Picture.of(image.convert(mode), {PROFILE: data})
+        picture = image if image.mode == mode else image.convert(mode)
+        return Picture.of(picture, {PROFILE: data})
     if not profile or said != space:
         profile = _standard("LAB") if space == "LAB" else _by_chunks(image)
     return Picture.of(_in_srgb(image, profile) if profile else _curved(image), {})

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from gazecrop._colour import blank, in_known_range, mixable, parse_colour, resized, shown
+from gazecrop._colour import RGBA, blank, in_known_range, mixable, parse_colour, resized, shown
 from gazecrop._copyright import copyright_of
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Rect, Size, parse_size
@@ -17,7 +17,7 @@ from gazecrop._save import encode, format_of, write
 from gazecrop._source import Photo
 from gazecrop._things import Cut
 
-MAX_PADDED_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,12 @@ class Crop:
             gazecrop.InvalidArgument: the photo cannot be decoded or is not the one predicted,
                 or the size has another aspect ratio than the crop.
         """
-        rect = self.rect
-        box: tuple[float, float, float, float] = rect.left, rect.top, rect.right, rect.bottom
         if size is None:
-            return shown(mixable(self._decoded(photo).crop(box)))
+            rect = self.rect
+            image = decoded_whole(photo, self.size)
+            return shown(mixable(image.crop((rect.left, rect.top, rect.right, rect.bottom))))
         target = self._target(size)
-        reduction = min(rect.width / target[0], rect.height / target[1])
-        image = mixable(self._decoded(photo, reduction))
-        across, down = image.width / self.size[0], image.height / self.size[1]
-        box = box[0] * across, box[1] * down, box[2] * across, box[3] * down
-        return shown(resized(image, target, box))
+        return cut_out(decoded_whole(photo, self.size, self.reduction(target)), self, target)
 
     def pad(self, photo: Photo, size: Size | None = None, colour: str = "white") -> Picture:
         """The whole photo, upright, in the middle of a canvas of the wanted shape.
@@ -125,19 +121,13 @@ class Crop:
                 would have more than 64 million pixels.
         """
         canvas = self.padding.size if size is None else self._target(size)
-        if canvas[0] * canvas[1] > MAX_PADDED_PIXELS:
+        filling = parse_colour(colour)
+        if canvas[0] * canvas[1] > MAX_PIXELS:
             raise InvalidArgument(
                 f"a canvas of {canvas[0]}×{canvas[1]} pixels is too large; give a smaller size"
             )
-        filling = parse_colour(colour)
-        scale = min(canvas[0] / self.size[0], canvas[1] / self.size[1])
-        image = mixable(self._decoded(photo, 1 / scale))
-        inner = max(1, round(self.size[0] * scale)), max(1, round(self.size[1] * scale))
-        picture = shown(resized(image, inner))
-        padded = blank(canvas, filling, picture)
-        start = (canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2
-        padded.paste(picture.convert(padded.mode), start)
-        return padded
+        reduction = self.padding.size[0] / canvas[0]
+        return padded(decoded_whole(photo, self.size, reduction), self, canvas, filling)
 
     def save(
         self,
@@ -167,14 +157,9 @@ class Crop:
         exif = copyright_of(photo) if keep_copyright else b""
         write(encode(self.apply(photo, size), format, quality, exif)[0], target)
 
-    def _decoded(self, photo: Photo, reduction: float = 1.0) -> Image.Image:
-        image, size = decoded(photo, reduction)
-        if size != self.size:
-            raise InvalidArgument(
-                f"this crop belongs to a photo of {self.size[0]}×{self.size[1]} pixels, "
-                f"not {size[0]}×{size[1]}"
-            )
-        return in_known_range(image)
+    def reduction(self, target: Size) -> float:
+        """How many times larger the window is than a picture of it."""
+        return min(self.rect.width / target[0], self.rect.height / target[1])
 
     def _target(self, size: Size) -> Size:
         width, height = parse_size(size)
@@ -184,3 +169,35 @@ class Crop:
                 f"this crop has {self.ratio:.4g}"
             )
         return width, height
+
+
+def decoded_whole(photo: Photo, size: Size, reduction: float = 1.0) -> Image.Image:
+    """The upright picture of a photo that has this (width, height), perhaps in a smaller copy.
+
+    Raises:
+        InvalidArgument: it cannot be decoded, or has another size.
+    """
+    image, told = decoded(photo, reduction)
+    if told != size:
+        raise InvalidArgument(
+            f"this crop belongs to a photo of {size[0]}×{size[1]} pixels, not {told[0]}×{told[1]}"
+        )
+    return in_known_range(image)
+
+
+def cut_out(whole: Image.Image, crop: Crop, target: Size) -> Picture:
+    """The window in another size, out of a decoded photo."""
+    rect, across, down = crop.rect, whole.width / crop.size[0], whole.height / crop.size[1]
+    box = rect.left * across, rect.top * down, rect.right * across, rect.bottom * down
+    return shown(resized(mixable(whole), target, box))
+
+
+def padded(whole: Image.Image, crop: Crop, canvas: Size, colour: RGBA) -> Picture:
+    """A decoded photo in the middle of a canvas of the wanted shape."""
+    scale = min(canvas[0] / crop.size[0], canvas[1] / crop.size[1])
+    inner = max(1, round(crop.size[0] * scale)), max(1, round(crop.size[1] * scale))
+    picture = shown(resized(mixable(whole), inner))
+    picture_on_canvas = blank(canvas, colour, picture)
+    start = (canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2
+    picture_on_canvas.paste(picture.convert(picture_on_canvas.mode), start)
+    return picture_on_canvas

@@ -66,6 +66,15 @@ def read(photo: Photo) -> bytes:
         ) from error
 
 
+def in_memory(photo: Photo) -> Photo:
+    """The photo as something to use twice: pixels, or the bytes of its file.
+
+    Raises:
+        InvalidArgument: as `read` and `picture`.
+    """
+    return read(photo) if picture(photo) is None else photo
+
+
 def _of_file(file: Any) -> bytes:
     if type(file) is io.BytesIO:
         return bytes(file.getvalue())
