@@ -42,6 +42,7 @@ from gazecrop import (
     Crop,
     DeadlineExceeded,
     GazecropError,
+    Saliency,
     ServerFailed,
     ServerUnreachable,
     encode,
@@ -66,6 +67,7 @@ SCHEMA = pa.schema(
         ("kept", pa.float32()),  # share of the predicted attention inside
         ("advice", pa.string()),
         ("error", pa.string()),  # why there is no window
+        ("model", pa.string()),  # the network that predicted, as `gazecrop.Saliency.model`
     ]
 )
 
@@ -96,6 +98,7 @@ class Job:
     Attributes:
         write: "rectangles", or "crops" for the cropped pictures besides.
         patience: seconds without an answer after which the job stops.
+        model: the network to insist on, if any.
     """
 
     photos: Folder
@@ -104,6 +107,7 @@ class Job:
     out: Folder
     servers: tuple[str, ...]
     patience: float
+    model: str | None = None
 
     def settings(self) -> dict[str, object]:
         return {"photos": self.photos.uri, "ratios": list(self.ratios), "write": self.write}
@@ -124,7 +128,7 @@ class Worker:
         self.job = job
         self.source, self.photos = job.photos.open()
         self.target, self.out = job.out.open()
-        self.client = Client(job.servers, TIMEOUT)
+        self.client = Client(job.servers, TIMEOUT, model=job.model)
 
     def __call__(self, part: pa.Table) -> dict[str, list[Any]]:
         """A row of (done, failed, stopped): how many photos, or why the job has to stop."""
@@ -142,7 +146,8 @@ class Worker:
         try:
             with self.source.open_input_stream(f"{self.photos}/{path}") as file:
                 photo = file.read()
-            crops = dict(zip(self.job.ratios, self._crops(photo), strict=True))
+            saliency = self._predict(photo)
+            crops = {ratio: saliency.crop(ratio) for ratio in self.job.ratios}
             pictures = _cut(photo, crops) if self.job.write == "crops" else {}
         except Stop:
             raise
@@ -151,9 +156,11 @@ class Worker:
             return [{"path": path, "ratio": ratio, "error": message} for ratio in self.job.ratios]
         for name, picture in pictures.items():
             self._save(f"{self.out}/crops/{path}-{name}", picture)
-        return [_row(path, ratio, crop) for ratio, crop in crops.items()]
+        return [
+            {**_row(path, ratio, crop), "model": saliency.model} for ratio, crop in crops.items()
+        ]
 
-    def _crops(self, photo: bytes) -> list[Crop]:
+    def _predict(self, photo: bytes) -> Saliency:
         """Ask until the server answers, or patience ends.
 
         Raises:
@@ -163,7 +170,7 @@ class Worker:
         deadline = time.monotonic() + self.job.patience
         while True:
             try:
-                return self.client.crop(photo, self.job.ratios)
+                return self.client.predict(photo)
             except (ServerUnreachable, DeadlineExceeded, ServerFailed) as error:
                 if time.monotonic() > deadline:
                     if isinstance(error, ServerUnreachable) or not self._server_is_ready():
@@ -374,7 +381,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     ratios, servers = tuple(dict.fromkeys(args.ratio)), tuple(args.server)
     out, photos = Folder.parse(args.out), Folder.parse(args.photos)
-    job = Job(photos, ratios, args.write, out, servers, args.patience)
+    job = Job(photos, ratios, args.write, out, servers, args.patience, args.model)
     try:
         tally = run(job, args.part, args.jobs, args.address)
     except (Stop, OSError, pa.ArrowInvalid, ray.exceptions.RayError) as error:
@@ -403,6 +410,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--write", choices=["crops", "rectangles"], default="rectangles")
     parser.add_argument("--jobs", type=_count, metavar="N", help="workers; default: all CPUs")
+    parser.add_argument("--model", metavar="SHA256", help="insist on this network")
     parser.add_argument("--address", help="of a Ray cluster: auto, ray://…; default: this machine")
     parser.add_argument(
         "--part", type=_count, default=1000, metavar="N", help="photos in each file (1000)"

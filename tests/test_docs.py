@@ -58,7 +58,7 @@ def test_the_readmes_request_by_curl_is_answered(
     header, end = json.JSONDecoder().raw_decode(answer.decode("latin-1"))
     tensors = {}
     for output in header["outputs"]:
-        kind = {"FP32": "<f4", "INT32": "<i4"}[output["datatype"]]
+        kind = {"FP32": "<f4", "INT32": "<i4", "BYTES": "u1"}[output["datatype"]]
         size = output["parameters"]["binary_data_size"]
         tensors[output["name"]] = np.frombuffer(answer[end : end + size], kind)
         end += size

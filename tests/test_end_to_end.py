@@ -40,6 +40,7 @@ def test_the_contract(server: triton.InferenceServerClient, coffee: Pixels) -> N
         "SALIENCY": "FP32",
         "IMAGE_SIZE": "INT32",
         "INTEGRITY": "FP32",
+        "MODEL": "BYTES",
     }
     result = infer(server, encode(coffee))
     density = result.as_numpy("SALIENCY")

@@ -94,6 +94,9 @@ def _connection_options() -> argparse.ArgumentParser:
     group.add_argument(
         "--metadata", action="append", default=[], metavar="KEY=VALUE", help="sent with each call"
     )
+    group.add_argument(
+        "--model", metavar="SHA256", help="insist on this network, as `ping` names it"
+    )
     return options
 
 
@@ -136,7 +139,7 @@ def _client(args: argparse.Namespace) -> Client:
     tls = TLS(args.ca, args.key, args.cert) if encrypted else None
     servers = args.server or ["localhost:8001"]
     address = servers[0] if len(servers) == 1 else servers
-    return Client(address, args.timeout, tls=tls, metadata=metadata)
+    return Client(address, args.timeout, tls=tls, metadata=metadata, model=args.model)
 
 
 def _size(text: str) -> Size:
@@ -243,6 +246,7 @@ def _description(
         "photo": str(source),
         "size": saliency.size,
         "salient_point": saliency.salient_point,
+        "model": saliency.model,
     }
     if crops is not None:
         description["crops"] = {name: crop.to_dict() for name, crop in crops.items()}
@@ -251,10 +255,11 @@ def _description(
 
 def _ping(client: Client, args: argparse.Namespace) -> int:
     status = client.ping()
-    state = "ready" if status.ready else "running, but saliency is not loaded"
+    state = "ready" if status.ready else f"running, but does not predict: {status.problem}"
+    network = f", network {status.model}" if status.model else ""
     print(
         f"{client.address} is {state} "
-        f"({status.server} {status.version}, {1000 * status.seconds:.1f} ms)"
+        f"({status.server} {status.version}{network}, {1000 * status.seconds:.1f} ms)"
     )
     return 0 if status.ready else 1
 

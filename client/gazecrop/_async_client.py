@@ -11,9 +11,9 @@ from typing import overload
 import tritonclient.grpc.aio as triton
 from typing_extensions import Unpack
 
-from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, inputs
+from gazecrop._connection import MODEL, Connection, Metadata, Status, inputs, tiny_photo
 from gazecrop._crop import Crop
-from gazecrop._errors import GazecropError
+from gazecrop._errors import GazecropError, ImageRejected, ServerFailed
 from gazecrop._geometry import Ratio, parse_ratio
 from gazecrop._photo import upload
 from gazecrop._pipeline import in_order_async
@@ -54,7 +54,7 @@ class AsyncClient(Connection):
         call = self._call(timeout, metadata)
         sent = await asyncio.to_thread(upload, photo, self.shrink_above)
         with self._errors(timeout):
-            return answer(await self._triton.infer(MODEL, inputs(sent), **call), sent)
+            return self._answer(await self._triton.infer(MODEL, inputs(sent), **call), sent)
 
     async def crop(
         self,
@@ -127,15 +127,20 @@ class AsyncClient(Connection):
 
     async def is_ready(self) -> bool:
         """As `Client.is_ready`."""
-        call = self._call(None, None)
-        with self._errors(None):
-            return bool(await self._triton.is_model_ready(MODEL, **call))
+        return (await self._problem())[1] is None
 
     async def ping(self) -> Status:
         """As `Client.ping`."""
-        ready = await self.is_ready()
         call = self._call(None, None)
         with self._errors(None):
-            started = time.perf_counter()
             server = await self._triton.get_server_metadata(**call)
-            return Status(ready, server.name, server.version, time.perf_counter() - started)
+        started = time.perf_counter()
+        model, problem = await self._problem()
+        seconds = time.perf_counter() - started
+        return Status(problem is None, server.name, server.version, seconds, model, problem)
+
+    async def _problem(self) -> tuple[str | None, str | None]:
+        try:
+            return (await self.predict(tiny_photo())).model, None
+        except (ServerFailed, ImageRejected) as error:
+            return None, str(error)

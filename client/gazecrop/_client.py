@@ -10,9 +10,9 @@ from typing import overload
 import tritonclient.grpc as triton
 from typing_extensions import Unpack
 
-from gazecrop._connection import MODEL, Connection, Metadata, Status, answer, inputs
+from gazecrop._connection import MODEL, Connection, Metadata, Status, inputs, tiny_photo
 from gazecrop._crop import Crop
-from gazecrop._errors import GazecropError
+from gazecrop._errors import GazecropError, ImageRejected, ServerFailed
 from gazecrop._geometry import Ratio, parse_ratio
 from gazecrop._photo import upload
 from gazecrop._pipeline import in_order
@@ -68,7 +68,7 @@ class Client(Connection):
         call = self._call(timeout, metadata)
         sent = upload(photo, self.shrink_above)
         with self._errors(timeout):
-            return answer(self._triton.infer(MODEL, inputs(sent), **call), sent)
+            return self._answer(self._triton.infer(MODEL, inputs(sent), **call), sent)
 
     def crop(
         self,
@@ -176,26 +176,32 @@ class Client(Connection):
         return in_order(lambda photo: self.crop(photo, shapes, **options), photos, in_flight)
 
     def is_ready(self) -> bool:
-        """Whether the server can answer predictions.
+        """Whether the server predicts: it is asked to, of a tiny photo.
 
         Raises:
-            gazecrop.ServerUnreachable, gazecrop.DeadlineExceeded, gazecrop.ServerFailed: no
-                usable answer, for the reason in the message.
+            gazecrop.ServerUnreachable, gazecrop.DeadlineExceeded: no answer, for the reason in
+                the message.
         """
-        call = self._call(None, None)
-        with self._errors(None):
-            return bool(self._triton.is_model_ready(MODEL, **call))
+        return self._problem()[1] is None
 
     def ping(self) -> Status:
-        """What server answers, and how fast.
+        """What server answers, with which network, and how fast it predicts a tiny photo.
 
         Raises:
             gazecrop.ServerUnreachable, gazecrop.DeadlineExceeded, gazecrop.ServerFailed: no
                 usable answer, for the reason in the message.
         """
-        ready = self.is_ready()  # also connects, which the time should not count
         call = self._call(None, None)
         with self._errors(None):
-            started = time.perf_counter()
-            server = self._triton.get_server_metadata(**call)
-            return Status(ready, server.name, server.version, time.perf_counter() - started)
+            server = self._triton.get_server_metadata(**call)  # connects: that counts for nothing
+        started = time.perf_counter()
+        model, problem = self._problem()
+        seconds = time.perf_counter() - started
+        return Status(problem is None, server.name, server.version, seconds, model, problem)
+
+    def _problem(self) -> tuple[str | None, str | None]:
+        """The network that predicts, and why none does where a server is there."""
+        try:
+            return self.predict(tiny_photo()).model, None
+        except (ServerFailed, ImageRejected) as error:
+            return None, str(error)

@@ -4,6 +4,8 @@ gRPC itself keeps the connections alive, balances over several servers, and trie
 safe to try again; the settings here tell it how.
 """
 
+import functools
+import io
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from typing import Any, TypeAlias
 import grpc
 import numpy as np
 import tritonclient.grpc as triton
+from PIL import Image
 from tritonclient.utils import InferenceServerException
 
 from gazecrop._errors import (
@@ -86,15 +89,19 @@ class Status:
     """A server's answer to a ping.
 
     Attributes:
-        ready: whether it answers predictions.
+        ready: whether it predicts.
         server, version: its name and version.
-        seconds: from the question to the answer.
+        seconds: from a tiny photo to its prediction, or to the error.
+        model: the network that predicted, as `Saliency.model`.
+        problem: why it does not predict.
     """
 
     ready: bool
     server: str
     version: str
     seconds: float
+    model: str | None = None
+    problem: str | None = None
 
 
 class Connection:
@@ -110,6 +117,7 @@ class Connection:
         tls: TLS | None = None,
         metadata: Metadata | None = None,
         shrink_above: int | None = SHRINK_ABOVE,
+        model: str | None = None,
     ) -> None:
         """Connects with the first call.
 
@@ -120,6 +128,8 @@ class Connection:
             tls: how to encrypt; by default not at all.
             metadata: sent with every call: an authorization header, say.
             shrink_above: JPEG files of more bytes are sent as a small copy; None for never.
+            model: the network to insist on, as `Saliency.model`: the answer of any other raises
+                `gazecrop.ServerFailed`.
 
         Raises:
             gazecrop.InvalidArgument: a setting makes no sense, or a certificate's file cannot
@@ -131,6 +141,7 @@ class Connection:
         self.address = ", ".join(addresses)
         self.timeout = _positive(timeout)
         self.shrink_above = shrink_above
+        self.model = model
         self._metadata = _checked(metadata or {})
         self._closed = False
         self._triton = self._Triton(
@@ -147,6 +158,20 @@ class Connection:
             "client_timeout": self.timeout if timeout is None else _positive(timeout),
             "headers": {**self._metadata, **_checked(metadata or {})},
         }
+
+    def _answer(self, result: triton.InferResult, upload: Upload) -> Saliency:
+        """The prediction in a response.
+
+        Raises:
+            gazecrop.ServerFailed: it is another network's than the one insisted on.
+        """
+        saliency = answer(result, upload)
+        if self.model is not None and saliency.model != self.model:
+            theirs = saliency.model or "of no known version"
+            raise ServerFailed(
+                f"{self.address} predicts with the network {theirs}, not {self.model}"
+            )
+        return saliency
 
     @contextmanager
     def _errors(self, timeout: float | None) -> Iterator[None]:
@@ -179,13 +204,23 @@ def inputs(upload: Upload) -> list[triton.InferInput]:
 def answer(result: triton.InferResult, upload: Upload) -> Saliency:
     """The prediction in a response; for a shrunken copy, in pixels of the photo itself.
 
-    The request names no outputs, so the server sends all that it has: an older one no integrity.
+    The request names no outputs, so the server sends all that it has: an older one fewer.
     """
     density, size = result.as_numpy("SALIENCY"), result.as_numpy("IMAGE_SIZE")
     integrity = result.as_numpy("INTEGRITY")
     width, height = size[0].tolist()
     known = None if integrity is None else integrity[0]
-    return Saliency(density[0], upload.size or (width, height), known)
+    model = result.as_numpy("MODEL")
+    name = None if model is None else model[0].item().decode()
+    return Saliency(density[0], upload.size or (width, height), known, name)
+
+
+@functools.cache
+def tiny_photo() -> bytes:
+    """A JPEG that costs a server next to nothing, to ask whether it predicts."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((32, 32)).save(file, "JPEG")
+    return file.getvalue()
 
 
 def _positive(timeout: float) -> float:

@@ -76,6 +76,8 @@ class Saliency:
         size: (width, height) of the upright photo in pixels.
         integrity: float32 [h, w], how much of each cell belongs to something that a cut spoils,
             a head or a line of text, from 0 to 1; None where the server does not tell.
+        model: the network that predicted it, by the first 12 digits of its checkpoint's SHA-256;
+            None where the server does not tell.
 
     Raises:
         gazecrop.InvalidArgument: `density` is no map of finite values ≥ 0 with a positive sum,
@@ -86,12 +88,20 @@ class Saliency:
     density: NDArray[np.float32]
     size: Size
     integrity: NDArray[np.float32] | None
+    model: str | None
 
-    def __init__(self, density: ArrayLike, size: Size, integrity: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        density: ArrayLike,
+        size: Size,
+        integrity: ArrayLike | None = None,
+        model: str | None = None,
+    ) -> None:
         object.__setattr__(self, "density", _normalised(density))
         object.__setattr__(self, "size", parse_size(size))
         checked = None if integrity is None else _integrity(integrity, self.density.shape)
         object.__setattr__(self, "integrity", checked)
+        object.__setattr__(self, "model", model)
 
     @property
     def salient_point(self) -> tuple[int, int]:
@@ -145,10 +155,16 @@ class Saliency:
 
     def to_json(self) -> str:
         """A small text to store, about 6 kB a map, which `from_json` restores exactly."""
-        stored = {"version": VERSION, "size": self.size, "grid": self.density.shape}
+        stored: dict[str, object] = {
+            "version": VERSION,
+            "size": self.size,
+            "grid": self.density.shape,
+        }
         stored["density"] = _encoded(self.density)
         if self.integrity is not None:
             stored["integrity"] = _encoded(self.integrity)
+        if self.model is not None:
+            stored["model"] = self.model
         return json.dumps(stored)
 
     @staticmethod
@@ -168,7 +184,8 @@ class Saliency:
                     if name in stored
                 }
                 maps = {name: values.reshape(stored["grid"]) for name, values in maps.items()}
-                return Saliency(maps["density"], tuple(stored["size"]), maps.get("integrity"))
+                size, model = tuple(stored["size"]), stored.get("model")
+                return Saliency(maps["density"], size, maps.get("integrity"), model)
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidArgument(f"this is no stored saliency: {error}") from error
         raise InvalidArgument(

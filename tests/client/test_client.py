@@ -52,6 +52,23 @@ def test_a_rejected_image_says_why(client: gazecrop.Client) -> None:
         client.predict(b"no photo")
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_client_may_insist_on_a_network(
+    grpc: str, client: gazecrop.Client, photo: Path, known: bool
+) -> None:
+    model = client.predict(photo).model
+    assert model
+    with gazecrop.Client(grpc, timeout=20, model=model if known else "0" * 12) as strict:
+        status = strict.ping()
+        assert strict.is_ready() is status.ready is known
+        if known:
+            assert strict.predict(photo).model == status.model == model
+        else:
+            assert f"with the network {model}, not 0" in str(status.problem)
+            with pytest.raises(gazecrop.ServerFailed, match=f"with the network {model}, not 0"):
+                strict.predict(photo)
+
+
 def test_nobody_answers() -> None:
     port = free_address().grpc
     started = time.monotonic()

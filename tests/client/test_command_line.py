@@ -94,6 +94,8 @@ def test_predict_prints_the_density(
 def test_ping(grpc: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ping", "--server", grpc]) == 0
     assert f"{grpc} is ready" in capsys.readouterr().out
+    assert main(["ping", "--server", grpc, "--model", "0" * 12]) == 1
+    assert "does not predict" in capsys.readouterr().out
     assert main(["ping", "--server", f"127.0.0.1:{free_address().grpc}"]) == 1
     assert "is unavailable" in capsys.readouterr().err
 

@@ -3,6 +3,12 @@ import numpy as np
 import pytest
 
 
+def test_a_stored_saliency_knows_its_network() -> None:
+    for model in ("4b6a2a245c44", None):
+        saliency = gazecrop.Saliency([[1, 2]], (4, 2), model=model)
+        assert gazecrop.Saliency.from_json(saliency.to_json()).model == model
+
+
 def test_densities_are_normalised() -> None:
     saliency = gazecrop.Saliency([[1, 2], [3, 4]], (20, 10))
     assert saliency.density.dtype == np.float32

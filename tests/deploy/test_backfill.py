@@ -26,6 +26,7 @@ PHOTOS = 200
 BROKEN = {"0/008.jpg", "1/005.jpg", "2/106.jpg", "3/187.jpg"}
 NOBODY = "127.0.0.1:9"
 PART = 8
+MODEL = "4b6a2a245c44"
 MARK = "GAZECROP_TEST_BACKFILL"
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -207,6 +208,7 @@ def test_crops_are_written_too(album: Path, grpc: str, tmp_path: Path) -> None:
     crops = sorted(path for path in (out / "crops").rglob("*") if path.is_file())
     sizes = {str(path.relative_to(out / "crops").with_suffix("")): size(path) for path in crops}
     assert len(sizes) == 4
+    assert {row["model"] for row in rows if not row["error"]} == {MODEL}
     assert sizes == windows
     errors = {row["path"]: row["error"] for row in rows if row["error"]}
     assert str(errors["0/missing.jpg"]).startswith("FileNotFoundError: ")
@@ -227,11 +229,10 @@ class FlakyClient:
     def is_ready(self) -> bool:
         return True
 
-    def crop(self, photo: bytes, ratios: tuple[str, ...]) -> list[gazecrop.Crop]:
+    def predict(self, photo: bytes) -> gazecrop.Saliency:
         if self.errors:
             raise self.errors.pop(0)
-        saliency = gazecrop.Saliency(np.full((4, 4), 1 / 16, np.float32), (40, 30))
-        return [saliency.crop(ratio) for ratio in ratios]
+        return gazecrop.Saliency(np.full((4, 4), 1 / 16, np.float32), (40, 30))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +253,7 @@ def test_patience(
     failed: int,
     stopped: str,
 ) -> None:
-    monkeypatch.setattr(backfill, "Client", lambda *_: FlakyClient(*errors))
+    monkeypatch.setattr(backfill, "Client", lambda *_, **__: FlakyClient(*errors))
     monkeypatch.setattr(backfill, "RETRY_SECONDS", 0.01)
     asked = job(album, tmp_path / "out", NOBODY, patience=patience)
     backfill.prepare(asked)

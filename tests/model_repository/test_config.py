@@ -4,6 +4,7 @@ There are two sets: config.pbtxt, and with `--model-config-name=gpu` those in co
 of each model that has one.
 """
 
+import hashlib
 from pathlib import Path
 
 import onnx
@@ -22,6 +23,7 @@ ELEMENT_TYPES = {
 }
 
 
+CHECKPOINT = MODEL_REPOSITORY.parent / "training" / "checkpoints" / "student.safetensors"
 SETS = pytest.mark.parametrize("name", ["", "gpu"])
 
 
@@ -72,6 +74,12 @@ def test_the_steps_of_an_ensemble_fit_together(model: str, name: str) -> None:
         known |= {target: outputs[name] for name, target in step.output_map.items()}
     for name, described in tensors(ensemble.output).items():
         assert known[name] == described
+
+
+@SETS
+def test_answers_name_the_network_by_its_checkpoint(name: str) -> None:
+    digest = hashlib.sha256(CHECKPOINT.read_bytes()).hexdigest()
+    assert config("preprocess", name).parameters["student"].string_value == digest[:12]
 
 
 @SETS

@@ -14,7 +14,9 @@ import triton_python_backend_utils as pb_utils
 
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
-        pixels = pb_utils.get_output_config_by_name(json.loads(args["model_config"]), "PIXELS")
+        config = json.loads(args["model_config"])
+        pixels = pb_utils.get_output_config_by_name(config, "PIXELS")
+        self.student = config["parameters"]["student"]["string_value"].encode()
         self.canvas = int(pixels["dims"][0])
         cv2.setNumThreads(1)  # the instances share the cores already
         self.metrics = metrics.Metrics()
@@ -36,6 +38,7 @@ class TritonPythonModel:
                 pb_utils.Tensor("PIXELS", np.stack([each.pixels for each in loaded])),
                 pb_utils.Tensor("EXTENT", np.array([each.extent for each in loaded], np.int32)),
                 pb_utils.Tensor("IMAGE_SIZE", np.array([each.size for each in loaded], np.int32)),
+                pb_utils.Tensor("MODEL", np.array([[self.student]] * len(loaded), np.object_)),
             ]
         )
 
