@@ -1,12 +1,16 @@
 """The command line: `gazecrop crop`, `gazecrop predict`, `gazecrop ping`."""
 
 import argparse
+import contextlib
 import json
-import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from PIL import Image
@@ -23,12 +27,13 @@ from gazecrop import (
     overlay,
 )
 from gazecrop._copyright import copyright_of
-from gazecrop._files import STANDARD, Source, find_photos, save
+from gazecrop._files import STANDARD, Found, Source, find_photos, real_paths, save
 from gazecrop._geometry import Size, parse_ratio
 from gazecrop._pipeline import in_order
 from gazecrop._progress import Progress
 from gazecrop._save import encode
 from gazecrop._source import Photo
+from gazecrop._terminal import complain, leave, prepare, shown, write_out
 from gazecrop._window import TOLERANCE
 
 DEFAULT_RATIOS = ["16:9", "1:1", "4:5"]
@@ -36,20 +41,39 @@ DEFAULT_RATIOS = ["16:9", "1:1", "4:5"]
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, or 1 if anything failed."""
+    prepare()
     args = _parser().parse_args(arguments)
     try:
-        with _client(args) as client:
+        with _ended_by_signals(), _client(args) as client:
             status: int = args.run(client, args)
-            sys.stdout.flush()
             return status
     except GazecropError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # whoever read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave()
         return 1
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """End by SIGTERM and SIGHUP as by an error, so that files under way are finished."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = [signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)])]
+    before = {name: signal.signal(name, end) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -157,11 +181,11 @@ class Job:
     shapes: dict[str, Size | None]  # by name: "16:9", or "1200x675" with its pixels
     options: CropOptions
     args: argparse.Namespace
-    sources: set[Path]  # never to be overwritten
+    sources: set[str]  # real paths, never to be overwritten
 
     def __call__(self, source: Source) -> str:
         """Predict, crop and write; the lines to print."""
-        photo: Photo = source.read()
+        photo = source.read()
         saliency = self.client.predict(photo)
         crops = {
             name: saliency.crop(size or name, **self.options) for name, size in self.shapes.items()
@@ -178,10 +202,10 @@ class Job:
         exif = copyright_of(photo) if self.args.keep_copyright else b""
         for name, crop in crops.items():
             cut = crop.pad if self.args.pad and crop.advice == "pad" else crop.apply
-            pictures[name.replace(":", "x")] = cut(photo, self.shapes[name])
+            pictures[_in_a_files_name(name)] = cut(photo, self.shapes[name])
         if self.args.out == STANDARD:
             (picture,) = pictures.values()
-            sys.stdout.buffer.write(encode(picture, exif=exif)[0])
+            write_out(encode(picture, exif=exif)[0])
             return []
         if self.args.overlay:
             pictures["overlay"] = overlay(photo, saliency, crops, self.args.overlay)
@@ -193,23 +217,33 @@ class Job:
 
 
 def _crop(client: Client, args: argparse.Namespace) -> int:
-    ratios = args.ratio or ([] if args.size else DEFAULT_RATIOS)
-    for ratio in ratios:
-        parse_ratio(ratio)
-    shapes: dict[str, Size | None] = {
-        **dict.fromkeys(ratios),
-        **{f"{w}x{h}": (w, h) for w, h in args.size},
-    }
-    sources = find_photos(args.photos)
-    if args.out == STANDARD and (len(shapes), len(sources)) != (1, 1):
+    shapes = _shapes(args)
+    found = find_photos(args.photos, None if args.out == STANDARD else Path(args.out))
+    if args.out == STANDARD and (len(shapes), len(found.sources)) != (1, 1):
         raise InvalidArgument("standard output takes one crop of one photo")
     if args.out == STANDARD and (args.json or args.overlay):
         raise InvalidArgument("standard output takes the crop alone, no JSON and no overlay")
     options = CropOptions(
         zoom=args.zoom, tolerance=args.tolerance, min_kept=args.min_kept, method=args.method
     )
-    inputs = {source.path.resolve() for source in sources if source.path}
-    return _for_each(sources, Job(client, shapes, options, args, inputs), args.jobs)
+    job = Job(client, shapes, options, args, real_paths(found.sources))
+    return _for_each(found, job, args.jobs, writes_files=not args.dry_run)
+
+
+def _shapes(args: argparse.Namespace) -> dict[str, Size | None]:
+    ratios = args.ratio or ([] if args.size else DEFAULT_RATIOS)
+    for ratio in ratios:
+        parse_ratio(ratio)
+    shapes = {**dict.fromkeys(ratios), **{f"{w}x{h}": (w, h) for w, h in args.size}}
+    files = {_in_a_files_name(name): name for name in shapes}
+    for name in shapes:
+        if (other := files[_in_a_files_name(name)]) != name:
+            raise InvalidArgument(f"the files of {name} and {other} would share their names")
+    return shapes
+
+
+def _in_a_files_name(shape: str) -> str:
+    return shape.replace(":", "x").replace("/", "x")
 
 
 def _predict(client: Client, args: argparse.Namespace) -> int:
@@ -223,20 +257,47 @@ def _predict(client: Client, args: argparse.Namespace) -> int:
     return _for_each(find_photos(args.photos), line, args.jobs)
 
 
-def _for_each(sources: list[Source], function: Callable[[Source], str], jobs: int) -> int:
+def _for_each(
+    found: Found, function: Callable[[Source], str], jobs: int, writes_files: bool = False
+) -> int:
     """Print what the function says of each photo, in order; 1 if one failed."""
-    failures = 0
-    with Progress(len(sources)) as progress:
-        for source, outcome in zip(sources, in_order(function, sources, jobs), strict=True):
+    failures = len(found.problems)
+    with (
+        Progress(len(found.sources)) as progress,
+        contextlib.closing(in_order(function, found.sources, jobs)) as outcomes,
+    ):
+        for problem in found.problems:
+            progress.error(problem)
+        for source, outcome in zip(found.sources, outcomes, strict=True):
             if isinstance(outcome, ServerUnreachable):
                 raise outcome
             if isinstance(outcome, GazecropError):
                 failures += 1
-                progress.print(f"error: {source}: {outcome}", sys.stderr)
-            elif outcome:
-                progress.print(outcome, sys.stdout)
+                progress.error(f"{shown(source)}: {outcome}")
+            elif lost := _lost(progress, outcome):
+                failures += 1
+                if not writes_files:
+                    raise lost
+                progress.error(str(lost))
             progress.advance(failures)
+        if found.passed_over.total():
+            progress.note(_summary(found.passed_over))
     return 1 if failures else 0
+
+
+def _lost(progress: Progress, text: str) -> InvalidArgument | None:
+    """Print, unless there is nothing to; the error if it cannot be."""
+    try:
+        if text:
+            progress.output(text)
+    except InvalidArgument as error:
+        return error
+    return None
+
+
+def _summary(passed_over: Counter[str]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in passed_over.most_common() if count)
+    return f"passed over {passed_over.total()} that are no photos: {kinds}"
 
 
 def _description(
@@ -257,10 +318,8 @@ def _ping(client: Client, args: argparse.Namespace) -> int:
     status = client.ping()
     state = "ready" if status.ready else f"running, but does not predict: {status.problem}"
     network = f", network {status.model}" if status.model else ""
-    print(
-        f"{client.address} is {state} "
-        f"({status.server} {status.version}{network}, {1000 * status.seconds:.1f} ms)"
-    )
+    server, took = f"{status.server} {status.version}{network}", f"{1000 * status.seconds:.1f} ms"
+    write_out(f"{client.address} is {state} ({server}, {took})\n")
     return 0 if status.ready else 1
 
 

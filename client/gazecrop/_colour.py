@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageColor
 from gazecrop._chromaticities import profile_of
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Size
-from gazecrop._photo import _in_8_bits, resizable
+from gazecrop._photo import in_8_bits, resizable
 from gazecrop._picture import Picture
 
 RGB: TypeAlias = tuple[int, int, int]
@@ -38,7 +38,7 @@ def in_known_range(image: Image.Image) -> Image.Image:
     """
     if image.mode not in ("I", "F"):
         return image
-    return Picture.of(_in_8_bits(image), image.info)
+    return Picture.of(in_8_bits(image), image.info)
 
 
 def mixable(image: Image.Image) -> Picture:
@@ -47,7 +47,7 @@ def mixable(image: Image.Image) -> Picture:
     if image.mode.startswith("I;16"):
         mixed = Image.fromarray(np.asarray(image).astype("<u2"))
         if transparent:
-            mixed = _in_8_bits(mixed)
+            mixed = in_8_bits(mixed)
             mixed.putalpha(_not_the_key(image))
     elif image.mode in SIMPLER:
         mode = SIMPLER[image.mode].removesuffix("A") + "A" * transparent

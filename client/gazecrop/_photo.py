@@ -55,7 +55,7 @@ def upload(photo: Photo, shrink_above: int | None) -> Upload:
     if (pixels := picture(photo)) is not None:
         with _pillow_fails("use the picture"):
             image = turned(pixels, _orientation(pixels))
-            return Upload(_encode(_reduced(_in_8_bits(image))), image.size)
+            return Upload(_encode(_reduced(in_8_bits(image))), image.size)
     data = read(photo)
     if shrink_above is None or len(data) <= shrink_above:
         return Upload(data)
@@ -124,15 +124,6 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     for metadata in ("exif", "xmp"):  # which would have it turned once more
         upright.info.pop(metadata, None)
     return upright
-
-
-def upright(photo: Photo) -> Image.Image:
-    """The decoded photo, turned as its EXIF orientation says.
-
-    Raises:
-        InvalidArgument: this is no photo, or Pillow cannot decode it.
-    """
-    return decoded(photo)[0]
 
 
 def resizable(image: Image.Image) -> Image.Image:
@@ -210,7 +201,7 @@ def _lacks_a_tail(image: Image.Image) -> bool:
     return all(extrema == (MISSING, MISSING) for extrema in tail.convert("RGB").getextrema())
 
 
-def _in_8_bits(image: Image.Image) -> Image.Image:
+def in_8_bits(image: Image.Image) -> Image.Image:
     """Wide values, whose range is told by none, spread over 0–255; LAB as RGB."""
     if image.mode == "LAB":
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 def in_order(
     function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
-) -> Iterator[Result | GazecropError]:
+) -> Generator[Result | GazecropError, None, None]:
     """The function of each item, in threads. Closing the iterator drops what has not begun.
 
     Items are taken, and results kept, no more than `in_flight` ahead of the caller.
@@ -41,7 +41,7 @@ def _check(in_flight: int) -> None:
 
 def _in_threads(
     function: Callable[[Item], Result], items: Iterable[Item], in_flight: int
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(in_flight, "gazecrop") as pool:
         try:

@@ -3,7 +3,8 @@
 import sys
 import time
 from types import TracebackType
-from typing import TextIO
+
+from gazecrop._terminal import complain, write_out
 
 EVERY = 0.1  # seconds
 CLEAR = "\r\033[K"
@@ -39,10 +40,23 @@ class Progress:
             line = f"{CLEAR}{self.done}/{self.total} photos{failed}, {rate:.0f} a second"
             print(line, end="", file=sys.stderr, flush=True)
 
-    def print(self, text: str, file: TextIO) -> None:
-        """A line of output or error, above the count."""
+    def output(self, text: str) -> None:
+        """A line of output, above the count.
+
+        Raises:
+            InvalidArgument, BrokenPipeError: as `write_out`.
+        """
         self._clear()
-        print(text, file=file, flush=True)
+        write_out(f"{text}\n")
+
+    def error(self, text: str) -> None:
+        """A line of error, above the count."""
+        self.note(f"error: {text}")
+
+    def note(self, text: str) -> None:
+        """A line for people, above the count."""
+        self._clear()
+        complain(text)
 
     def _clear(self) -> None:
         if self.shown:

@@ -46,6 +46,14 @@ def printed(c: int, m: int, y: int, k: int) -> tuple[int, int, int]:
     )
 
 
+def in_space(image: Image.Image, profile: bytes, mode: str) -> Image.Image:
+    """The same colours, as a file with this profile writes them."""
+    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+    written = ImageCms.profileToProfile(image, SRGB, target, 1, mode)
+    assert written
+    return written
+
+
 def seen(file: bytes) -> NDArray[np.int64]:
     """[h, w, 3] in sRGB, transparent parts on white."""
     image = Image.open(io.BytesIO(file))

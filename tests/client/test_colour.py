@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from tests.client import profiles
-from tests.client.profiles import SRGB, seen
+from tests.client.profiles import SRGB, in_space, seen
 from tests.conftest import encode
 
 SIZE = (90, 60)
@@ -27,14 +27,6 @@ def colours(size: tuple[int, int] = SIZE) -> Image.Image:
     across, down = np.meshgrid(np.linspace(0, 1, size[0]), np.linspace(0, 1, size[1]))
     ramps = np.stack([across, down, 1 - across * 0.7], axis=-1)
     return Image.fromarray((20 + 200 * ramps).astype(np.uint8))
-
-
-def in_space(image: Image.Image, profile: bytes, mode: str) -> Image.Image:
-    """The same colours, as a file with this profile writes them."""
-    target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    written = ImageCms.profileToProfile(image, SRGB, target, 1, mode)
-    assert written
-    return written
 
 
 def with_chunks(png: bytes, *chunks: tuple[bytes, bytes]) -> bytes:

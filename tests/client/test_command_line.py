@@ -1,15 +1,18 @@
 import io
 import json
+import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from gazecrop.__main__ import main
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image
 
 from tests.conftest import encode, free_address
 
@@ -69,11 +72,6 @@ def test_an_input_is_never_overwritten(
     assert photo.read_bytes() == before
 
 
-def test_photos_of_one_name_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["crop", "a/photo.jpg", "b/photo.png"]) == 1
-    assert "share the crops' names" in capsys.readouterr().err
-
-
 def test_transparency_survives(grpc: str, tmp_path: Path, coffee: NDArray[np.uint8]) -> None:
     alpha = np.full((*coffee.shape[:2], 1), 90, np.uint8)
     photo = tmp_path / "clear.png"
@@ -113,7 +111,8 @@ def test_folders_and_patterns_keep_their_structure(
         assert main(["crop", argument, "--server", grpc, "--ratio", "1:1", "--out", str(out)]) == 0
         written = sorted(str(path.relative_to(out)) for path in out.rglob("*.jpg"))
         assert written == ["a-1x1.jpg", "sub/a-1x1.jpg", "sub/b-1x1.jpg"]
-    assert "photos" not in capsys.readouterr().err  # no progress where nobody watches
+    passed_over = "passed over 1 that are no photos: 1 .txt\n"
+    assert capsys.readouterr().err == 2 * passed_over  # no progress where nobody watches
 
 
 def test_where_there_is_no_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,3 +181,166 @@ def test_what_cannot_be_written_is_said(
     arguments = ["crop", str(photo), "--server", grpc, "--ratio", "1:1"]
     assert main([*arguments, "--out", str(tmp_path / "file")]) == 1
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_the_same_command_again_gives_the_same(
+    grpc: str, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    album = {photo.name, "crops/coffee-1x1.jpg", "crops/coffee-overlay.jpg"}
+    for argument in (".", ".", "**/*.jpg", str(tmp_path), "."):
+        assert main(["crop", argument, "--ratio", "1:1", "--overlay", "--server", grpc]) == 0
+        files = (path for path in tmp_path.rglob("*") if path.is_file())
+        assert {str(path.relative_to(tmp_path)) for path in files} == album
+
+
+def test_crops_among_the_photos_that_they_are_of_are_refused(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for argument in (str(tmp_path), f"{tmp_path}/*.jpg"):
+        assert main(["crop", argument, "--out", str(tmp_path)]) == 1
+        assert "choose another folder with --out" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [photo]
+
+
+def test_whatever_is_wrong_with_some_the_others_are_cropped(
+    grpc: str, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    album, out = tmp_path / "album", tmp_path / "out"
+    (album / "empty").mkdir(parents=True)
+    for name in ("a.jpg", "a.png", "z.jpg", "[1].jpg"):
+        (album / name).write_bytes(photo.read_bytes())
+    (album / "gone.jpg").symlink_to("nowhere")
+    (album / "empty.jpg").touch()
+    (album / "half.jpg").write_bytes(photo.read_bytes()[:9000])
+    Image.new("RGB", (1, 1)).save(album / "spacer.gif")
+    Image.new("L", (1, 900)).save(album / "line.png")
+    arguments = [str(album), f"{album}/empty", "missing.jpg", "nul\0.jpg", "", f"{album}/*.jp2"]
+    arguments += [f"{album}/[1].jpg", f"{album}/a.jpg", f"{tmp_path}/out/../album"]
+    options = ["--ratio", "1:1", "--overlay", "--server", grpc, "--out", str(out)]
+    assert main(["crop", *arguments, *options]) == 1
+    names = ["[1]", "a.jpg", "a.png", "line", "spacer", "z"]
+    written = sorted(path.name.partition("-")[0] for path in out.iterdir())
+    assert written == sorted(2 * names)
+    errors = capsys.readouterr().err
+    for wrong in (
+        "gone.jpg",
+        "empty.jpg",
+        "half.jpg",
+        "missing.jpg",
+        "nul",
+        "empty holds",
+        "*.jp2",
+    ):
+        assert wrong in errors
+    assert "Traceback" not in errors
+
+
+def run(*arguments: str, grpc: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "gazecrop", *arguments, "--server", grpc]
+    return subprocess.run(command, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_names_that_a_terminal_cannot_show(
+    encoding: str, grpc: str, photo: Path, tmp_path: Path
+) -> None:
+    album = tmp_path / "album"
+    album.mkdir()
+    names = [b"caf\xe9.jpg", "日本.jpg".encode(), b"\x1b[2J.jpg", b"two\nlines.jpg"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(album) + b"/" + name)).write_bytes(photo.read_bytes())
+    bad = Path(os.fsdecode(os.fsencode(album) + b"/bad\xe9\x1b.jpg"))
+    bad.write_bytes(b"x")
+    result = run(
+        *("crop", "album", "--ratio", "1:1"),
+        grpc=grpc,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"error: 'album/bad\\udce9\\x1b.jpg': ")
+    assert result.stderr.count(b"\n") == 1
+    written = {os.fsencode(path) for path in (tmp_path / "crops").iterdir()}
+    assert len(written) == len(names)
+    assert b"crops/caf\xe9-1x1.jpg\n" in result.stdout  # the file's name, byte by byte
+
+
+def test_standard_output_that_is_full_costs_no_crop(grpc: str, photo: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(photo.read_bytes())
+    for command in (
+        ["crop", "."],
+        ["crop", ".", "--dry-run", "--json"],
+        ["predict", "."],
+        ["ping"],
+    ):
+        with Path("/dev/full").open("w") as full:
+            result = run(*command, grpc=grpc, cwd=tmp_path, stdout=full)
+        assert result.returncode == 1
+        assert result.stderr == b"error: cannot write to standard output: No space left on device\n"
+    assert len(list((tmp_path / "crops").iterdir())) == 5 * 3
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed(closed: str, grpc: str, photo: Path, tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m gazecrop crop {photo} --server {grpc} --out o"
+    result = subprocess.run(
+        f"{command} {closed}", shell=True, cwd=tmp_path, stderr=subprocess.PIPE, check=False
+    )
+    assert len(list((tmp_path / "o").iterdir())) == 3
+    assert b"Traceback" not in result.stderr
+    assert result.returncode == (1 if ">&-" in closed.replace("2>&-", "") else 0)
+
+
+def test_standard_input_that_is_closed(grpc: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m gazecrop predict - --server {grpc} <&-"
+    result = subprocess.run(command, shell=True, capture_output=True, check=False)
+    assert result.stderr == b"error: standard input: standard input is closed\n"
+
+
+def test_a_photo_from_a_pipe(grpc: str, photo: Path, tmp_path: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m gazecrop crop <(cat {photo}) --server {grpc}"
+    subprocess.run(["bash", "-c", f"{command} --ratio 1:1 --overlay"], cwd=tmp_path, check=True)
+    assert len(list((tmp_path / "crops").iterdir())) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_whole_files(
+    number: signal.Signals, grpc: str, photo: Path, tmp_path: Path
+) -> None:
+    for index in range(300):
+        (tmp_path / f"{index}.jpg").symlink_to(photo)
+    command = [sys.executable, "-m", "gazecrop", "crop", ".", "--server", grpc]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(number)
+        process.stdout.read()
+    assert process.returncode == 128 + number
+    written = list((tmp_path / "crops").iterdir())
+    assert 3 <= len(written) < 900
+    for path in written:
+        with Image.open(path) as picture:
+            picture.load()
+
+
+def test_files_of_two_shapes_with_one_name_are_refused(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["crop", str(photo), "--ratio", "16:9", "--size", "16x9"]) == 1
+    assert "would share their names" in capsys.readouterr().err
+
+
+def test_who_made_a_photo_is_kept_on_demand(
+    grpc: str, tmp_path: Path, coffee: NDArray[np.uint8]
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist] = "Jane Doe"
+    (tmp_path / "a.jpg").write_bytes(encode(coffee, exif=exif, comment=b"at home"))
+    arguments = ["crop", str(tmp_path / "a.jpg"), "--ratio", "1:1", "--server", grpc, "--out"]
+    assert main([*arguments, str(tmp_path / "not")]) == 0
+    assert main([*arguments, str(tmp_path / "kept"), "--keep-copyright"]) == 0
+    assert not Image.open(tmp_path / "not" / "a-1x1.jpg").getexif()
+    assert dict(Image.open(tmp_path / "kept" / "a-1x1.jpg").getexif()) == {0x013B: "Jane Doe"}
