@@ -108,7 +108,7 @@ def _connection_options() -> argparse.ArgumentParser:
         "--server",
         action="append",
         metavar="HOST:PORT",
-        help="Triton's gRPC address (localhost:8001); repeat to spread the calls",
+        help="Triton's gRPC address (GAZECROP_SERVER's, or localhost:8001); repeat for several",
     )
     group.add_argument("--timeout", type=float, default=5.0, help="seconds for each call")
     group.add_argument("--tls", action="store_true", help="encrypt")
@@ -161,9 +161,7 @@ def _client(args: argparse.Namespace) -> Client:
     metadata = dict(entry.partition("=")[::2] for entry in args.metadata)
     encrypted = args.tls or args.ca or args.key or args.cert
     tls = TLS(args.ca, args.key, args.cert) if encrypted else None
-    servers = args.server or ["localhost:8001"]
-    address = servers[0] if len(servers) == 1 else servers
-    return Client(address, args.timeout, tls=tls, metadata=metadata, model=args.model)
+    return Client(args.server, args.timeout, tls=tls, metadata=metadata, model=args.model)
 
 
 def _size(text: str) -> Size:

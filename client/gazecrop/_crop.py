@@ -1,6 +1,7 @@
 """A chosen window: cut it out, or pad the photo instead."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +50,10 @@ class Crop:
     ratio: float
     min_kept: float
     cuts: tuple[Cut, ...] | None = None
+
+    def __iter__(self) -> Iterator["Crop"]:
+        """The crop itself: one ratio gives a crop, which may stand where a list of them is read."""
+        yield self
 
     @property
     def advice(self) -> Literal["crop", "pad"]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypedDict
+from typing import TypedDict, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,10 @@ from gazecrop._geometry import (
     Rect,
     Size,
     parse_box,
+    parse_count,
+    parse_number,
     parse_ratio,
+    parse_ratios,
     parse_size,
     window_size,
 )
@@ -58,12 +61,53 @@ class CropOptions(TypedDict, total=False):
     """
 
     focus: Point | Box | None
+    keep: Sequence[Box] | None
+    avoid: Sequence[Box] | None
+    zoom: float
+    tolerance: float
+    min_kept: float
+    method: Method
+
+
+@dataclass(frozen=True)
+class Options:
+    """`CropOptions`, complete; boxes are checked against a photo only."""
+
+    focus: Point | Box | None
     keep: Sequence[Box]
     avoid: Sequence[Box]
     zoom: float
     tolerance: float
     min_kept: float
     method: Method
+
+
+def parse_options(
+    *,
+    focus: Point | Box | None = None,
+    keep: Sequence[Box] | None = None,
+    avoid: Sequence[Box] | None = None,
+    zoom: float = 1.0,
+    tolerance: float = TOLERANCE,
+    min_kept: float = 0.5,
+    method: Method = "mass",
+) -> Options:
+    """What a caller asks of crops.
+
+    Raises:
+        InvalidArgument: an option makes no sense for any photo.
+    """
+    if method not in get_args(Method):
+        raise InvalidArgument(f"a method is 'mass', 'point' or 'centre', not {method!r}")
+    return Options(
+        focus,
+        _boxes("keep", keep),
+        _boxes("avoid", avoid),
+        parse_number("a zoom", zoom, 1),
+        parse_number("a tolerance", tolerance, 0, 1),
+        parse_number("min_kept", min_kept, 0, 1),
+        method,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +173,7 @@ class Saliency:
                 for this photo.
             gazecrop.NoWindow: no window meets the options; a padded photo might.
         """
-        return self._crops(parse_ratio(ratio), 1, **options)[0]
+        return self._crops(parse_ratio(ratio), 1, parse_options(**options))[0]
 
     def crops(self, ratio: Ratio, n: int, **options: Unpack[CropOptions]) -> list[Crop]:
         """Several different crops to choose from, those that keep the most attention first.
@@ -147,11 +191,10 @@ class Saliency:
         Raises:
             gazecrop.InvalidArgument, gazecrop.NoWindow: as `crop`.
         """
-        if n < 1:
-            raise InvalidArgument(f"the number of crops is at least 1, not {n!r}")
-        if options.get("method", "mass") != "mass":
+        checked = parse_options(**options)
+        if checked.method != "mass":
             raise InvalidArgument("several crops are chosen by their mass; leave the method out")
-        return self._crops(parse_ratio(ratio), n, **options)
+        return self._crops(parse_ratio(ratio), parse_count("n", n), checked)
 
     def to_json(self) -> str:
         """A small text to store, about 6 kB a map, which `from_json` restores exactly."""
@@ -186,7 +229,7 @@ class Saliency:
                 maps = {name: values.reshape(stored["grid"]) for name, values in maps.items()}
                 size, model = tuple(stored["size"]), stored.get("model")
                 return Saliency(maps["density"], size, maps.get("integrity"), model)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InvalidArgument(f"this is no stored saliency: {error}") from error
         raise InvalidArgument(
             f"this saliency was stored in version {version!r}; this gazecrop reads up to {VERSION}"
@@ -213,43 +256,30 @@ class Saliency:
         self,
         ratio: float,
         n: int,
-        *,
-        focus: Point | Box | None = None,
-        keep: Sequence[Box] = (),
-        avoid: Sequence[Box] = (),
-        zoom: float = 1.0,
-        tolerance: float = TOLERANCE,
-        min_kept: float = 0.5,
-        method: Method = "mass",
+        options: Options,
     ) -> list[Crop]:
-        if not 1 <= zoom < float("inf"):
-            raise InvalidArgument(f"a zoom is a number of at least 1, not {zoom!r}")
-        if not 0 <= tolerance <= 1:
-            raise InvalidArgument(f"a tolerance is a share from 0 to 1, not {tolerance!r}")
-        if not 0 <= min_kept <= 1:
-            raise InvalidArgument(f"min_kept is a share from 0 to 1, not {min_kept!r}")
-        if method not in ("mass", "point", "centre"):
-            raise InvalidArgument(f"a method is 'mass', 'point' or 'centre', not {method!r}")
-        inside = [parse_box("keep", box, self.size) for box in keep]
-        target: Point = self.salient_point if method == "point" else self._mean_point
-        if focus is not None:
-            inside.append(parse_box("focus", focus, self.size))
+        inside = [parse_box("keep", box, self.size) for box in options.keep]
+        target: Point = self.salient_point if options.method == "point" else self._mean_point
+        if options.focus is not None:
+            inside.append(parse_box("focus", options.focus, self.size))
             left, top, width, height = inside[-1]
             target = left + width / 2, top + height / 2
-        constraints = Constraints(inside, [parse_box("avoid", box, self.size) for box in avoid])
-        window = window_size(self.size, ratio, zoom)
+        outside = [parse_box("avoid", box, self.size) for box in options.avoid]
+        constraints = Constraints(inside, outside)
+        window = window_size(self.size, ratio, options.zoom)
+        tolerance = options.tolerance
         marks = self.density.shape
-        if self.integrity is not None and tolerance and zoom == 1:
+        if self.integrity is not None and tolerance and options.zoom == 1:
             # What an edge cuts is greatest and least in the middles of cells. A window that moves
             # along one side alone has so few places that these may be tried as well.
             marks = marks[0] * 2, marks[1] * 2
         candidates = Candidates(marks, self.size, window, constraints, target)
         rects = (
-            [choose(self.density, self._spared, tolerance, candidates, method)]
+            [choose(self.density, self._spared, tolerance, candidates, options.method)]
             if n == 1
             else choose_several(self.density, self._spared, tolerance, candidates, n)
         )
-        crops = [self._described(rect, ratio, min_kept) for rect in rects]
+        crops = [self._described(rect, ratio, options.min_kept) for rect in rects]
         return sorted(crops, key=lambda crop: -crop.kept) if n > 1 else crops
 
     def _described(self, rect: Rect, ratio: float, min_kept: float) -> Crop:
@@ -258,8 +288,36 @@ class Saliency:
         return Crop(rect, share, self.size, ratio, min_kept, cuts)
 
 
+class Cutter:
+    """Ratios and options of a call, checked before it: one crop for one ratio, or a list."""
+
+    def __init__(self, ratios: Ratio | Iterable[Ratio], options: CropOptions) -> None:
+        self._ratios, self._one = parse_ratios(ratios)
+        self._options = parse_options(**options)
+
+    def __call__(self, saliency: Saliency) -> Crop | list[Crop]:
+        crops = [saliency._crops(ratio, 1, self._options)[0] for ratio in self._ratios]
+        return crops[0] if self._one else crops
+
+
+def _boxes(name: str, boxes: Sequence[Box] | None) -> Sequence[Box]:
+    try:
+        return () if boxes is None else tuple(boxes)
+    except TypeError:
+        raise InvalidArgument(
+            f"{name} is a list of boxes (left, top, width, height), not {boxes!r}"
+        ) from None
+
+
+def _floats(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"{name} is an array of numbers: {error}") from error
+
+
 def _normalised(density: ArrayLike) -> NDArray[np.float32]:
-    values = np.asarray(density, np.float64)
+    values = _floats("a density", density)
     if values.ndim != 2 or not np.isfinite(values).all() or (values < 0).any():
         raise InvalidArgument("a density is a 2-d array of finite values ≥ 0")
     if not values.sum() > 0:
@@ -268,7 +326,7 @@ def _normalised(density: ArrayLike) -> NDArray[np.float32]:
 
 
 def _integrity(integrity: ArrayLike, grid: tuple[int, ...]) -> NDArray[np.float32]:
-    values = np.asarray(integrity, np.float64)
+    values = _floats("an integrity", integrity)
     if values.shape != grid:
         raise InvalidArgument(
             f"an integrity is a map on the density's grid {grid}, not {values.shape}"

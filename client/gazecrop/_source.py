@@ -3,7 +3,8 @@
 import inspect
 import io
 import os
-from typing import Any, BinaryIO, TypeAlias
+import stat
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from PIL import Image
 
 from gazecrop._errors import InvalidArgument
 
+Photos = TypeVar("Photos")
 File: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 Photo: TypeAlias = File | Image.Image | NDArray[np.uint8]
 
@@ -73,6 +75,40 @@ def in_memory(photo: Photo) -> Photo:
         InvalidArgument: as `read` and `picture`.
     """
     return read(photo) if picture(photo) is None else photo
+
+
+def is_file(photo: object) -> bool:
+    """Whether it has a position, and its owner may close it."""
+    return hasattr(photo, "read")
+
+
+def may_stall(photo: Photo) -> bool:
+    """Whether to read it may take as long as somebody else likes: a pipe, a body from a network."""
+    if isinstance(photo, str | os.PathLike):
+        try:
+            return not stat.S_ISREG(os.stat(photo).st_mode)  # noqa: PTH116
+        except (OSError, ValueError):
+            return False
+    if type(photo) in (io.FileIO, io.BufferedReader, io.BufferedRandom):
+        try:
+            return not stat.S_ISREG(os.fstat(photo.fileno()).st_mode)  # type: ignore[union-attr]
+        except (OSError, ValueError):
+            return True
+    return is_file(photo) and type(photo) is not io.BytesIO
+
+
+def parse_photos(photos: Photos) -> Photos:
+    """A collection of photos, or a source of them.
+
+    Raises:
+        InvalidArgument: this is something else, perhaps one photo.
+    """
+    one = isinstance(photos, str | bytes | bytearray | memoryview | os.PathLike | Image.Image)
+    pixels = isinstance(photos, np.ndarray) and photos.ndim < 4
+    many = hasattr(photos, "__iter__") or hasattr(photos, "__aiter__")
+    if one or pixels or not many or is_file(photos):
+        raise InvalidArgument(f"photos are a list or another iterable, not {type(photos).__name__}")
+    return photos
 
 
 def _of_file(file: Any) -> bytes:

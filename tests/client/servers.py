@@ -72,6 +72,7 @@ def with_queue_of(size: int, folder: Path) -> Path:
     text = text.replace("preferred_batch_size: [ 2 ]", "")
     assert "max_queue_size: 128" in text
     config.write_text(text.replace("max_queue_size: 128", f"max_queue_size: {size}"))
-    ensemble = repository / "saliency" / "config.pbtxt"
-    ensemble.write_text(ensemble.read_text().replace("max_batch_size: 32", "max_batch_size: 1"))
+    for name in ("saliency", "crops"):
+        ensemble = repository / name / "config.pbtxt"
+        ensemble.write_text(ensemble.read_text().replace("max_batch_size: 32", "max_batch_size: 1"))
     return repository

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from tritonclient.grpc import InferResult
 from tritonclient.grpc.service_pb2 import ModelInferResponse
 
 SIZE = (400, 300)
@@ -279,7 +278,7 @@ def test_servers_tell_the_integrity_or_do_not(told: bool) -> None:
         output.datatype = "INT32" if name == "IMAGE_SIZE" else "FP32"
         kind = np.int32 if name == "IMAGE_SIZE" else np.float32
         response.raw_output_contents.append(tensor.astype(kind).tobytes())
-    saliency = answer(InferResult(response), Upload(b"", None))
+    saliency = answer(response, Upload(b"", None))
     assert saliency.size == (8, 4)
     assert (saliency.integrity is not None) == told
     if saliency.integrity is not None:
