@@ -32,7 +32,9 @@ PACKAGES = {  # import name → distribution, of all that the server and its mod
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
     "PIL": "pillow",
+    "pillow_heif": "pillow-heif",
     "pytriton": "nvidia-pytriton",
+    "pyvips": "pyvips[binary]",
     "simplejpeg": "simplejpeg",
     "tritonclient": "tritonclient[grpc]",
 }

@@ -17,7 +17,7 @@ from gazecrop._source import Photo, picture, read
 SHRUNK_SIDE = 512  # pixels at least of a shrunken copy's longer side: the network sees 320
 SHRUNK_QUALITY = 90
 MAX_SHRUNK_PIXELS = 128_000_000  # the server takes no larger photos: it shall say so
-MAX_SHRUNK_PROGRESSIVE_PIXELS = 40_000_000  # these are decoded in full, so it takes fewer
+MAX_SHRUNK_PROGRESSIVE_PIXELS = 26_000_000  # these are decoded in full, so it takes fewer
 MAX_SHRUNK_SCANS = 30  # a hostile JPEG has thousands, and each costs a pass over the photo
 MISSING = 128  # what libjpeg makes of pixels that a file lost
 OTHERS_ORIENTATION = {"xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
@@ -157,7 +157,7 @@ def _check_reader(kind: str) -> None:
     """Raise what to install for a format that not every Pillow reads."""
     if kind == "HEIF":
         try:
-            importlib.import_module("pillow_heif").register_heif_opener()
+            importlib.import_module("pillow_heif").register_heif_opener(thumbnails=False)
         except ImportError as error:
             raise InvalidArgument(
                 "cannot decode a HEIC photo without the package pillow-heif: "

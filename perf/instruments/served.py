@@ -1,6 +1,7 @@
 """The served code and model repository, used in this process without Triton."""
 
-from importlib.util import module_from_spec, spec_from_file_location
+import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,9 +67,7 @@ class InProcess:
 
 def _photo_module() -> ModuleType:
     """The preprocessing step's `photo.py`, which is no part of a package."""
-    spec = spec_from_file_location("photo", MODEL_REPOSITORY / PREPROCESS / "1" / "photo.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    folder = str(MODEL_REPOSITORY / PREPROCESS / "1")
+    if folder not in sys.path:  # as in Triton, which runs the step there
+        sys.path.append(folder)
+    return import_module("photo")

@@ -1,19 +1,16 @@
-"""The preprocessing's own module, loaded from where Triton loads it."""
+"""The preprocessing's own modules, as Triton has them: found in their folder."""
 
-import importlib.util
+import importlib
+import sys
 import types
 
 import pytest
 
 from server.embedded import MODEL_REPOSITORY
 
+sys.path.append(str(MODEL_REPOSITORY / "preprocess" / "1"))
+
 
 @pytest.fixture(scope="session")
 def preprocess() -> types.ModuleType:
-    path = MODEL_REPOSITORY / "preprocess" / "1" / "photo.py"
-    spec = importlib.util.spec_from_file_location("preprocess_photo", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("photo")
