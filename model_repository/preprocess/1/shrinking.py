@@ -25,7 +25,9 @@ LOST = 128  # the grey that stands for what is missing
 WHITES = {"uchar": 255, "ushort": 65535}  # by how samples are stored
 RANGES = (1.0, 255.0, 65535.0)  # of what is stored in more than 16 bits, as nothing tells
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-LIGHT = 200  # luminance from which on white hides what is drawn on nothing
+# White hides what is drawn on nothing in a luminance of that and more. On this dark grey, crops at
+# 1:2 keep at least 0.95 of a white logo; on black 0.84.
+LIGHT, DARK = 200, 96
 BLOB = pyvips.GValue.blob_type
 
 pyvips.block_untrusted_set(True)
@@ -85,7 +87,7 @@ def with_lost_rows(image: Any, rows: int) -> Any:
 def shrunk(image: Any, height: int, width: int) -> Pixels:
     """Read a libvips image once, from top to bottom, and shrink it, by averaging, to RGB [h, w, 3].
 
-    What is transparent becomes white, or black behind what is too light to be seen on white.
+    What is transparent becomes white, or dark behind what is too light to be seen on white.
     """
     return flattened(*reduced(image, height, width))
 
@@ -137,7 +139,7 @@ def flattened(colours: Pixels, alpha: Pixels | None) -> Pixels:
     opacity = alpha[..., None].astype(np.float32) / 255
     weight = opacity.sum() or 1
     luminance = (colours @ LUMINANCE * opacity[..., 0]).sum() / weight
-    ground = 0 if luminance >= LIGHT else 255
+    ground = DARK if luminance >= LIGHT else 255
     return _whole(ground + (colours - np.float32(ground)) * opacity)
 
 
