@@ -32,9 +32,10 @@ PACKAGES = {  # import name → distribution, of all that the server and its mod
     "onnxruntime": "onnxruntime",
     "openvino": "openvino",
     "PIL": "pillow",
+    "_libvips": "pyvips-binary",
     "pillow_heif": "pillow-heif",
     "pytriton": "nvidia-pytriton",
-    "pyvips": "pyvips[binary]",
+    "pyvips": "pyvips",
     "simplejpeg": "simplejpeg",
     "tritonclient": "tritonclient[grpc]",
 }
