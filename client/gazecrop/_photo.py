@@ -53,7 +53,7 @@ def upload(photo: Photo, shrink_above: int | None) -> Upload:
         InvalidArgument: this is no photo, or its file cannot be read.
     """
     if (pixels := picture(photo)) is not None:
-        with _pillow_fails("use the picture"):
+        with pillow_fails("use the picture"):
             image = turned(pixels, _orientation(pixels))
             return Upload(_encode(_reduced(in_8_bits(image))), image.size)
     data = read(photo)
@@ -72,7 +72,7 @@ def decoded(photo: Photo, reduction: float = 1.0) -> tuple[Image.Image, Size]:
         InvalidArgument: this is no photo, or Pillow cannot decode it.
     """
     if (pixels := picture(photo)) is not None:
-        with _pillow_fails("use the picture"):
+        with pillow_fails("use the picture"):
             image = turned(pixels, _orientation(pixels))
             return image, image.size
     image, orientation = opened(read(photo))
@@ -96,7 +96,7 @@ def opened(data: bytes) -> tuple[Image.Image, int]:
         )
     _check_reader(kind)
     data, orientation, icc_profile = contents(data)
-    with _pillow_fails("decode the photo"):
+    with pillow_fails("decode the photo"):
         if kind == "JPEG":  # not by Image.open, which warns of 89 megapixels and more
             image: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         else:
@@ -134,7 +134,7 @@ def resizable(image: Image.Image) -> Image.Image:
 
 
 @contextmanager
-def _pillow_fails(to: str) -> Iterator[None]:
+def pillow_fails(to: str) -> Iterator[None]:
     """Turn what Pillow raises into our error: of a damaged picture that may be anything."""
     try:
         yield
@@ -170,7 +170,7 @@ def _check_reader(kind: str) -> None:
 
 
 def _load(image: Image.Image, reduction: float = 1) -> None:
-    with _pillow_fails("decode the photo"):
+    with pillow_fails("decode the photo"):
         if reduction >= 2:
             image.draft(None, (int(image.width / reduction), int(image.height / reduction)))
         image.load()

@@ -19,6 +19,7 @@ class Picture(Image.Image):
     @classmethod
     def of(cls, image: Image.Image, info: Mapping[Any, Any]) -> "Picture":
         """The same pixels, copied only if one of the two changes them, with this `info`."""
+        image.load()
         picture = cls()
         vars(picture).update(vars(image))
         picture.info = dict(info)

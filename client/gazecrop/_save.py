@@ -8,6 +8,7 @@ from PIL import Image
 
 from gazecrop._colour import mixable, shown
 from gazecrop._errors import InvalidArgument
+from gazecrop._photo import pillow_fails
 from gazecrop._picture import Picture
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif"}
@@ -28,10 +29,12 @@ def encode(
         exif: metadata to write all the same.
 
     Raises:
-        gazecrop.InvalidArgument: there is no such format or quality, or the format cannot hold
-            so many pixels.
+        gazecrop.InvalidArgument: there is no such format or quality, the format cannot hold so
+            many pixels, or Pillow cannot decode the picture.
     """
-    picture = picture if isinstance(picture, Picture) else shown(mixable(picture))
+    if not isinstance(picture, Picture):
+        with pillow_fails("use the picture"):
+            picture = shown(mixable(picture))
     picture = _without_needless_alpha(picture)
     name = parse_format(format) if format else "PNG" if picture.has_transparency_data else "JPEG"
     chosen = QUALITY.get(name) if quality is None else parse_quality(quality)

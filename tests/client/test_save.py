@@ -70,6 +70,19 @@ def test_sizes_and_qualities(tmp_path: Path, coffee: np.ndarray) -> None:
         assert sizes[0] < sizes[1] / 2
 
 
+@pytest.mark.parametrize(("format", "options"), [("jpeg", {"optimize_coding": True}), ("webp", {})])
+@pytest.mark.parametrize("quality", [60, 80, 92])
+def test_files_are_as_small_as_those_of_sharp(
+    format: str, options: dict[str, bool], quality: int, coffee: np.ndarray
+) -> None:
+    """Which are libvips' with these options, at the same quality."""
+    vips = pytest.importorskip("pyvips")
+    save = getattr(vips.Image.new_from_array(coffee), f"{format}save_buffer")
+    theirs = save(Q=quality, keep="none", **options)
+    ours, _ = gazecrop.encode(Image.fromarray(coffee), format, quality)
+    assert len(ours) < 1.01 * len(theirs)
+
+
 @pytest.mark.parametrize("name", ["cut.exe", "cut", "cut.pdf", "cut.gif", ".jpg"])
 def test_a_suffix_that_is_no_formats(name: str, tmp_path: Path) -> None:
     with pytest.raises(gazecrop.InvalidArgument, match="written as avif, jpeg, png, webp, not"):
@@ -80,6 +93,13 @@ def test_a_suffix_that_is_no_formats(name: str, tmp_path: Path) -> None:
 def test_a_quality_that_is_none(quality: object) -> None:
     with pytest.raises(gazecrop.InvalidArgument, match="from 1 to 100"):
         gazecrop.encode(Image.new("RGB", (6, 4)), "jpeg", quality)  # type: ignore[arg-type]
+
+
+def test_pictures_that_are_not_decoded_yet(coffee: np.ndarray) -> None:
+    file = encode(coffee, quality=95)
+    assert len(gazecrop.encode(Image.open(io.BytesIO(file)), "webp", 50)[0]) < len(file)
+    with pytest.raises(gazecrop.InvalidArgument, match="cannot use the picture"):
+        gazecrop.encode(Image.open(io.BytesIO(file[:9000])))
 
 
 def test_more_pixels_than_a_format_holds() -> None:
