@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
-from tritonclient.grpc.model_config_pb2 import ModelConfig
+from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container, where the kernel has cgroups 2
 
@@ -45,32 +45,38 @@ def usable_cores(cpu_quota: Path = CPU_QUOTA) -> int:
 
 
 def with_instances(
-    repository: Path, folder: Path, instances: Instances, cached: bool = False
+    repository: Path, folder: Path, instances: Instances, cached: bool = False, name: str = ""
 ) -> Path:
-    """A copy of the model repository, in `folder`, whose CPU configurations say so.
+    """A copy of the model repository, in `folder`, whose configurations say so.
+
+    What runs on GPUs has its number of instances from each GPU, and keeps it.
 
     Args:
+        name: of the configurations that Triton will read, as in `--model-config-name`.
         cached: whether the server has a response cache for the ensemble to use. An ensemble that
             may use one has no `nv_inference_request_summary_us`, even where there is none.
     """
     copy = folder / repository.name
     shutil.copytree(repository, copy)
-    with _configuration(copy / "preprocess") as preprocess:
-        preprocess.instance_group[0].count = instances.preprocess
+    with _configuration(copy / "preprocess", name) as preprocess:
         preprocess.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
-    for model, count in (("student", instances.student), ("windows", instances.windows)):
-        with _configuration(copy / model) as config:
-            config.instance_group[0].count = count
+    for model in ("preprocess", "student", "windows"):
+        with _configuration(copy / model, name) as config:
+            [group] = config.instance_group
+            if group.kind == ModelInstanceGroup.KIND_CPU:
+                group.count = getattr(instances, model)
     if cached:
-        with _configuration(copy / "saliency") as saliency:
+        with _configuration(copy / "saliency", name) as saliency:
             saliency.response_cache.enable = True
     return copy
 
 
 @contextlib.contextmanager
-def _configuration(model: Path) -> Iterator[ModelConfig]:
+def _configuration(model: Path, name: str) -> Iterator[ModelConfig]:
     """What Triton reads of a model; changes are written when the block ends."""
-    file = model / "config.pbtxt"
+    file = model / "configs" / f"{name}.pbtxt"
+    if not file.is_file():
+        file = model / "config.pbtxt"
     config = text_format.Parse(file.read_text("utf-8"), ModelConfig())
     yield config
     file.write_text(text_format.MessageToString(config), "utf-8")

@@ -67,3 +67,14 @@ def test_the_ensemble_uses_a_cache_only_where_there_is_one(tmp_path: Path) -> No
         copy = with_instances(MODEL_REPOSITORY, tmp_path / str(cached), suited_to(2), cached)
         assert config("saliency", copy).response_cache.enable is cached
     assert not config("saliency", MODEL_REPOSITORY).response_cache.enable
+
+
+@pytest.mark.parametrize("cores", [2, 8, 64])
+def test_beside_a_gpu_decoders_are_as_many_as_on_a_cpu(cores: int, tmp_path: Path) -> None:
+    suited = suited_to(cores)
+    copy = with_instances(MODEL_REPOSITORY, tmp_path, suited, name="gpu")
+    for model, count in {"preprocess": suited.preprocess, "student": 1}.items():
+        file = copy / model / "configs" / "gpu.pbtxt"
+        gpu = text_format.Parse(file.read_text("utf-8"), ModelConfig())
+        assert gpu.instance_group[0].count == count
+        assert config(model, copy) == config(model, MODEL_REPOSITORY)

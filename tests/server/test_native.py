@@ -1,0 +1,81 @@
+"""The start in NVIDIA's container, here with the embedded tritonserver in its place."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import gazecrop
+import pytest
+
+from server import embedded, native
+from tests.conftest import free_address
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tritonserver(tmp_path: Path) -> Path:
+    """A folder for PATH whose `tritonserver` finds its backends, as that of the container does."""
+    backends = embedded._assemble_backends(tmp_path)
+    binary = embedded._triton() / "bin" / "tritonserver"
+    caches = embedded._triton() / "caches"
+    environment = embedded._environment()
+    script = tmp_path / "bin" / "tritonserver"
+    script.parent.mkdir()
+    script.write_text(
+        f"#!/bin/sh\nexport LD_LIBRARY_PATH='{environment['LD_LIBRARY_PATH']}'\n"
+        f"exec '{binary}' --backend-directory='{backends}' --cache-directory='{caches}' \"$@\"\n"
+    )
+    script.chmod(0o755)
+    return script.parent
+
+
+@contextlib.contextmanager
+def started(tritonserver: Path, folder: Path, *options: str) -> Iterator[embedded.Address]:
+    address = free_address()
+    ports = (f"--{name}-port={getattr(address, name)}" for name in ("http", "grpc", "metrics"))
+    path = os.pathsep.join([str(tritonserver), str(Path(sys.executable).parent), "/usr/bin:/bin"])
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.native", *ports, *options],
+            cwd=ROOT,
+            env={**os.environ, "PATH": path, "CORES": "1", "TMPDIR": str(folder)},
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            deadline = time.monotonic() + embedded.READY_SECONDS
+            while not address.is_ready():
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield address
+            process.send_signal(signal.SIGTERM)  # which reaches tritonserver itself
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
+def test_it_predicts_and_closes_the_rest(tritonserver: Path, tmp_path: Path) -> None:
+    with started(tritonserver, tmp_path, "--allow-gpu-metrics=false") as address:
+        with gazecrop.Client(f"127.0.0.1:{address.grpc}", timeout=20) as client:
+            assert client.predict(ROOT / "docs" / "photo.jpg").density.sum() == pytest.approx(1)
+        for path in ("systemsharedmemory/status", "logging", "models/student/config"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://127.0.0.1:{address.http}/v2/{path}", timeout=5)
+            assert refused.value.code == 403
+
+
+def test_own_restrictions_take_the_place_of_ours(tmp_path: Path) -> None:
+    own = "--http-restricted-api=health:admin=secret"
+    arguments = native.command([own], tmp_path)
+    restricted = [each for each in arguments if each.startswith("--http-restricted-api")]
+    assert restricted == [own]
+    assert any(each.startswith("--grpc-restricted-protocol") for each in arguments)
