@@ -6,10 +6,11 @@ RUN ?= runs/student
 export HTTP_PORT ?= 8000
 export GRPC_PORT ?= 8001
 export METRICS_PORT ?= 8002
+IMAGE_KIND ?= embedded
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test detectors test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format clean
+.PHONY: help crop test detectors test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format lock image clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +73,21 @@ perf: .venv/.perf .venv/perf_analyzer ## measure how fast all is, into perf/repo
 .venv/perf_analyzer: perf/instruments/install.py | .venv/.perf
 	@$(BIN)/python -m perf.instruments.install
 	@touch $@
+
+# Locks of what the images install: embedded.Dockerfile's Debian 12, and NVIDIA's Ubuntu 24.04.
+LOCK = $(BIN)/uv pip compile --quiet --upgrade pyproject.toml --constraint deploy/constraints.txt --generate-hashes \
+	--only-binary :all: --no-binary pyvips --no-header --no-annotate
+
+lock: .venv/.images ## lock what the images install, with hashes; deploy/constraints.txt says what stays
+	$(LOCK) --extra server --python-version 3.11 --python-platform x86_64-manylinux_2_36 \
+		--output-file deploy/requirements/embedded.txt
+	$(LOCK) --extra decoding --python-version 3.12 --python-platform x86_64-manylinux_2_39 \
+		--output-file deploy/requirements/triton.txt
+	$(LOCK) --extra tensorrt --extra tensorrt-bindings --python-version 3.12 --python-platform x86_64-manylinux_2_39 \
+		--output-file deploy/requirements/export.txt
+
+image: .venv/.images ## build an image and try it, with docker, podman or buildah [IMAGE_KIND=embedded|cpu|gpu|export]
+	@$(BIN)/python -m deploy.image $(IMAGE_KIND)
 
 # Debian's Prometheus, unpacked: no package index has it. Tests that need it are skipped elsewhere.
 .venv/prometheus: | .venv/.dev

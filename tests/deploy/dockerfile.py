@@ -33,5 +33,17 @@ def read(path: Path) -> list[Instruction]:
     return [Instruction(name, value.strip()) for name, value in split]
 
 
+def stage(instructions: list[Instruction], name: str) -> list[Instruction]:
+    """Those of a stage, after those of the stages that it begins from."""
+    stages: dict[str, list[Instruction]] = {}
+    current: list[Instruction] = []
+    for each in instructions:
+        if each.name == "FROM":
+            base, *_, alias = each.value.split()
+            current = stages[alias] = list(stages.get(base, []))
+        current.append(each)
+    return stages[name]
+
+
 def last(instructions: list[Instruction], name: str) -> Instruction:
     return [each for each in instructions if each.name == name][-1]

@@ -1,6 +1,7 @@
 """The Dockerfiles: linted, and the steps of the CPU image run for real."""
 
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -16,7 +17,9 @@ import gazecrop
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
+from deploy import image
 from server import embedded
 from tests.conftest import free_address
 from tests.deploy import dockerfile
@@ -29,7 +32,12 @@ else:
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-DOCKERFILES = ("Dockerfile", "cpu.Dockerfile")
+LOCKS = {  # and the extras in them
+    "embedded.txt": ["server"],
+    "export.txt": ["tensorrt", "tensorrt-bindings"],
+    "triton.txt": ["decoding"],
+}
+DOCKERFILES = ("Dockerfile", "embedded.Dockerfile")
 
 
 def pins() -> dict[str, str]:
@@ -71,21 +79,90 @@ def test_what_is_copied_is_there_and_sent_to_the_builder(name: str) -> None:
 
 
 def test_the_plan_is_sent_to_the_builder_of_the_gpu_image_alone() -> None:
-    for name, ignored in (("Dockerfile", False), ("cpu.Dockerfile", True)):
+    for name, ignored in (("Dockerfile", False), ("embedded.Dockerfile", True)):
         rules = (DEPLOY / f"{name}.dockerignore").read_text("utf-8").split()
         plan = "model_repository/student/1/model.plan"
         matching = [rule for rule in rules[1:] if rule[0] != "!" and fnmatch.fnmatch(plan, rule)]
         assert bool(matching) is ignored
 
 
-def test_pins_are_the_packages_own_and_within_their_ranges() -> None:
-    declared = PROJECT["dependencies"] + extra("server")
+def locked(name: str) -> dict[str, str]:
+    """The versions in a lock."""
+    text = (DEPLOY / "requirements" / name).read_text("utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+
+
+def declared(*extras: str) -> dict[str, SpecifierSet]:
     ranges: dict[str, SpecifierSet] = {}
-    for requirement in map(Requirement, declared):
-        ranges.setdefault(requirement.name, SpecifierSet())
-        ranges[requirement.name] &= requirement.specifier
-    for name, version in pins().items():
-        assert ranges[name].contains(version), name
+    packages = PROJECT["dependencies"] + [each for name in extras for each in extra(name)]
+    for requirement in map(Requirement, packages):
+        ranges.setdefault(canonicalize_name(requirement.name), SpecifierSet())
+        ranges[canonicalize_name(requirement.name)] &= requirement.specifier
+    return ranges
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_all_that_is_declared_within_its_ranges(name: str) -> None:
+    versions, ranges = locked(name), declared(*LOCKS[name])
+    assert set(ranges) <= set(versions), "run make lock"
+    for package, allowed in ranges.items():
+        assert allowed.contains(versions[package]), package
+    for package, version in pins().items():
+        assert versions.get(package, version) == version, package
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_has_a_hash_for_each_package(name: str) -> None:
+    text = (DEPLOY / "requirements" / name).read_text("utf-8")
+    packages = re.split(r"^(?=\S)", text, flags=re.MULTILINE)[1:]
+    assert len(packages) == len(locked(name))
+    for package in packages:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", package), package
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_install_locks_alone(name: str) -> None:
+    installs = [
+        " ".join(each.value.split())
+        for each in dockerfile.read(DEPLOY / name)
+        if each.name == "RUN" and "pip install" in each.value
+    ]
+    assert installs
+    for install in installs:
+        assert "--require-hashes --only-binary :all:" in install
+        assert re.fullmatch(
+            r"pip install [^&;|]*--requirement deploy/requirements/\w+\.txt", install
+        )
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_bases_are_pinned_by_digest(name: str) -> None:
+    """Here in a copy: the digests of the real bases are their registries' to tell."""
+    text = (DEPLOY / name).read_text("utf-8")
+    [base] = [base for _, base, _ in image.BASE.findall(text)]
+    digest = "sha256:" + "a" * 64
+    pinned = image.pinned(text, {base: digest})
+    assert f"FROM {base}@{digest}" in pinned
+    assert image.pinned(pinned, {base: digest}) == pinned
+
+
+@pytest.mark.parametrize("name", sorted(image.KINDS))
+def test_what_is_in_an_image_is_listed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "BUILD", tmp_path)
+    kind = image.KINDS[name]
+    listed = json.loads(image.list_contents(name, kind).read_text("utf-8"))
+    assert listed["bomFormat"] == "CycloneDX"
+    components = {each["name"]: each for each in listed["components"]}
+    assert {key: each["version"] for key, each in components.items()} == locked(kind.requirements)
+    assert all(each["purl"].startswith("pkg:pypi/") for each in components.values())
+
+
+def test_without_a_builder_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(image.ImageError, match="neither docker"):
+        image.builder()
 
 
 def test_no_version_is_declared_twice_in_the_extras() -> None:
@@ -105,32 +182,29 @@ def extra(name: str) -> list[str]:
     return packages
 
 
-def test_all_that_the_models_import_is_in_the_gpu_image() -> None:
+def test_all_that_the_models_import_is_in_the_image_of_nvidias_triton() -> None:
     sources = " ".join(
         path.read_text("utf-8") for path in (ROOT / "model_repository").rglob("*.py")
     )
     imported = set(re.findall(r"^(?:import|from) (\w+)", sources, re.MULTILINE))
     needed = {embedded.PACKAGES[module] for module in imported if module in embedded.PACKAGES}
-    [install] = [
-        each.value
-        for each in dockerfile.read(DEPLOY / "Dockerfile")
-        if each.name == "RUN" and "opencv" in each.value
+    copied = [
+        each.words() for each in dockerfile.read(DEPLOY / "Dockerfile") if each.name == "COPY"
     ]
-    ours, pinned = {"gazecrop"}, needed - {"gazecrop"}
-    assert ours < needed
-    assert pinned <= set(install.split())
-    assert pinned <= set(pins())
-    assert re.search(r" \.(\s|$)", install), "the client is installed from the checkout"
+    assert "gazecrop" in needed
+    assert ["client/gazecrop", "client/gazecrop"] in copied
+    assert needed - {"gazecrop"} <= set(locked("triton.txt"))
 
 
 def test_one_version_of_tensorrt() -> None:
     text = (DEPLOY / "Dockerfile").read_text("utf-8")
-    assert len(set(re.findall(r"(?:TensorRT |bindings==)(\d+(?:\.\d+){3})", text))) == 1
+    [version] = set(re.findall(r"TensorRT (\d+(?:\.\d+){3})", text))
+    assert locked("export.txt")["tensorrt-cu12-bindings"] == version
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """What cpu.Dockerfile builds, in a folder: its working directory and its environment.
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """What embedded.Dockerfile builds, in a folder: its working directory and its environment.
 
     Not the same: the files lie in that folder instead of /, a clean virtual environment stands
     for the Python of the base image, and pip may use its cache.
@@ -144,9 +218,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
         "PIP_QUIET": "1",
     }
     workdir = root
-    for each in dockerfile.read(DEPLOY / "cpu.Dockerfile"):
+    for each in dockerfile.read(DEPLOY / "embedded.Dockerfile"):
         if each.name == "ENV":
-            environment |= each.variables()
+            environment |= {
+                name: value.replace("/srv/", f"{root}/srv/")
+                for name, value in each.variables().items()
+            }
             environment.pop("PIP_NO_CACHE_DIR", None)
         elif each.name == "WORKDIR":
             workdir = root / each.value.lstrip("/")
@@ -167,7 +244,7 @@ def copy(words: list[str], workdir: Path) -> None:
             ignored = shutil.ignore_patterns("__pycache__", "*.plan")
             shutil.copytree(source, workdir / target, ignore=ignored)
         elif target.endswith("/"):
-            (workdir / target).mkdir(exist_ok=True)
+            (workdir / target).mkdir(parents=True, exist_ok=True)
             shutil.copy(source, workdir / target)
         else:
             shutil.copy(source, workdir / target)
@@ -175,17 +252,17 @@ def copy(words: list[str], workdir: Path) -> None:
 
 @pytest.fixture
 def container(
-    image: tuple[Path, dict[str, str]], tmp_path: Path
+    unpacked: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], embedded.Address, dict[str, str]]]:
     """The image's command, on free ports."""
-    workdir, environment = image
+    workdir, environment = unpacked
     address = free_address()
     environment = environment | {
         "HTTP_PORT": str(address.http),
         "GRPC_PORT": str(address.grpc),
         "METRICS_PORT": str(address.metrics),
     }
-    command = dockerfile.last(dockerfile.read(DEPLOY / "cpu.Dockerfile"), "CMD").command()
+    command = dockerfile.last(dockerfile.read(DEPLOY / "embedded.Dockerfile"), "CMD").command()
     log = tmp_path / "log"
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -204,15 +281,17 @@ def files(folder: Path) -> dict[Path, int]:
     return {path: path.lstat().st_mtime_ns for path in paths if not path.is_dir()}
 
 
-def test_cpu_image_serves_writes_nothing_and_stops(
-    image: tuple[Path, dict[str, str]],
+def test_embedded_image_serves_writes_nothing_and_stops(
+    unpacked: tuple[Path, dict[str, str]],
     request: pytest.FixtureRequest,
     photo: Path,
 ) -> None:
-    root = image[0].parents[1]
+    root = unpacked[0].parents[1]
     before = files(root)
     process, address, environment = request.getfixturevalue("container")
-    health = dockerfile.last(dockerfile.read(DEPLOY / "cpu.Dockerfile"), "HEALTHCHECK").command()
+    health = dockerfile.last(
+        dockerfile.read(DEPLOY / "embedded.Dockerfile"), "HEALTHCHECK"
+    ).command()
 
     assert subprocess.run(health, env=environment, check=False).returncode == 0
     with gazecrop.Client(f"127.0.0.1:{address.grpc}", timeout=20) as client:

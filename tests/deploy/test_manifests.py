@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from server import embedded
+from server import alive, embedded
 from tests.deploy import dockerfile
 from tests.deploy.kustomize import Object, load, render, the
 
@@ -26,7 +26,6 @@ OPERATORS_KINDS = {"ServiceMonitor", "PrometheusRule"}  # no schemas; checked by
 HEALTH = {
     "startupProbe": "/v2/health/ready",
     "readinessProbe": "/v2/health/ready",
-    "livenessProbe": "/v2/health/live",
 }
 
 
@@ -90,6 +89,9 @@ def test_ports_are_the_servers(objects: list[Object], container: Object) -> None
 def test_probes_ask_triton(container: Object) -> None:
     for probe, path in HEALTH.items():
         assert container[probe]["httpGet"] == {"path": path, "port": "http"}
+    [python, *module] = container["livenessProbe"]["exec"]["command"]
+    assert (python, module) == ("python3", ["-m", "server.alive"])
+    assert container["livenessProbe"]["timeoutSeconds"] > alive.TIMEOUT
 
 
 def test_starting_takes_no_longer_than_the_startup_probe_waits(container: Object) -> None:
@@ -239,14 +241,20 @@ def test_prometheus_may_reach_the_metrics_and_clients_grpc(objects: list[Object]
     assert policy["egress"] == []
 
 
-@pytest.mark.parametrize(("overlay", "file"), [("cpu", "cpu.Dockerfile"), ("gpu", "Dockerfile")])
-def test_container_runs_as_its_image_does(pod: Object, container: Object, file: str) -> None:
-    image = dockerfile.read(ROOT / "deploy" / file)
+def test_container_runs_as_its_image_does(pod: Object, container: Object, overlay: str) -> None:
+    image = dockerfile.stage(dockerfile.read(ROOT / "deploy" / "Dockerfile"), overlay)
     command = dockerfile.last(image, "CMD").command()
     assert container["args"][: len(command)] == command
     context = pod["securityContext"]
     user = f"{context['runAsUser']}:{context['runAsGroup']}"
     assert dockerfile.last(image, "USER").value == user
+
+
+def test_decoders_are_as_many_as_suit_the_requested_cores(container: Object) -> None:
+    [cores] = container["env"]
+    assert cores["name"] == "CORES"
+    assert cores["valueFrom"] == {"resourceFieldRef": {"resource": "requests.cpu"}}
+    assert container["resources"]["requests"]["cpu"].isdecimal()
 
 
 def test_gpu_overlay_selects_the_configuration_and_a_gpu() -> None:
@@ -255,8 +263,6 @@ def test_gpu_overlay_selects_the_configuration_and_a_gpu() -> None:
     [container] = pod["containers"]
     assert option(container, "--model-config-name") == "gpu"
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    config = (embedded.MODEL_REPOSITORY / "preprocess" / "configs" / "gpu.pbtxt").read_text()
-    assert f"KIND_CPU count: {container['resources']['requests']['cpu']} }}" in config
     plan = load(KUBERNETES / "plan" / "pod.yaml")["spec"]
     for key in ("nodeSelector", "tolerations"):  # a plan runs where it was made
         assert plan[key] == pod[key]

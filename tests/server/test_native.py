@@ -38,7 +38,9 @@ def tritonserver(tmp_path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def started(tritonserver: Path, folder: Path, *options: str) -> Iterator[embedded.Address]:
+def started(
+    tritonserver: Path, folder: Path, *options: str
+) -> Iterator[tuple[embedded.Address, subprocess.Popen[bytes]]]:
     address = free_address()
     ports = (f"--{name}-port={getattr(address, name)}" for name in ("http", "grpc", "metrics"))
     path = os.pathsep.join([str(tritonserver), str(Path(sys.executable).parent), "/usr/bin:/bin"])
@@ -49,6 +51,7 @@ def started(tritonserver: Path, folder: Path, *options: str) -> Iterator[embedde
             env={**os.environ, "PATH": path, "CORES": "1", "TMPDIR": str(folder)},
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
         try:
             deadline = time.monotonic() + embedded.READY_SECONDS
@@ -56,21 +59,23 @@ def started(tritonserver: Path, folder: Path, *options: str) -> Iterator[embedde
                 assert process.poll() is None, (folder / "log").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-            yield address
-            process.send_signal(signal.SIGTERM)  # which reaches tritonserver itself
-            assert process.wait(30) == 0
+            yield address, process
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_it_predicts_and_closes_the_rest(tritonserver: Path, tmp_path: Path) -> None:
-    with started(tritonserver, tmp_path, "--allow-gpu-metrics=false") as address:
+    with started(tritonserver, tmp_path, "--allow-gpu-metrics=false") as (address, process):
         with gazecrop.Client(f"127.0.0.1:{address.grpc}", timeout=20) as client:
             assert client.predict(ROOT / "docs" / "photo.jpg").density.sum() == pytest.approx(1)
         for path in ("systemsharedmemory/status", "logging", "models/student/config"):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(f"http://127.0.0.1:{address.http}/v2/{path}", timeout=5)
             assert refused.value.code == 403
+        process.send_signal(signal.SIGTERM)  # which reaches tritonserver itself
+        assert process.wait(60) == 0
 
 
 def test_own_restrictions_take_the_place_of_ours(tmp_path: Path) -> None:
