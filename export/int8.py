@@ -69,13 +69,22 @@ def quantise(model: Path, out: Path, data: Path | None = None) -> float:
         ExportError: it is not.
         FileNotFoundError: the folder is missing, or holds no photo.
     """
+    graph = quantised(model, data)
+    moved = proven(model, graph, "8 bits", TOLERANCE, INTEGRITY_TOLERANCE)
+    with whole(out) as file:
+        file.write_bytes(graph)
+    return moved
+
+
+def quantised(model: Path, data: Path | None = None) -> bytes:
+    """The quantised graph, unproven; `data` and errors as of `quantise`."""
     canvas = canvas_of(onnx.load(model))
     with tempfile.TemporaryDirectory() as folder:
-        prepared, quantised = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
+        prepared, rounded = Path(folder) / "prepared.onnx", Path(folder) / "quantised.onnx"
         quant_pre_process(model, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
-            quantised,
+            rounded,
             Calibration(canvas, photos_of(data) if data else sample_photos()),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
@@ -91,11 +100,7 @@ def quantise(model: Path, out: Path, data: Path | None = None) -> float:
                 "OpTypesToExcludeOutputQuantization": ["Conv"],
             },
         )
-        graph = clipped_by_rounding(onnx.load(quantised)).SerializeToString()
-    moved = proven(model, graph, "8 bits", TOLERANCE, INTEGRITY_TOLERANCE)
-    with whole(out) as file:
-        file.write_bytes(graph)
-    return moved
+        return clipped_by_rounding(onnx.load(rounded)).SerializeToString()
 
 
 def clipped_by_rounding(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -284,4 +284,7 @@ def load_sizes(path: Path) -> StudentSizes:
     metadata = checkpoint.read_metadata(path)
     if "sizes" not in metadata:
         raise ValueError(f"{path} is not a student's checkpoint: it names no sizes")
-    return StudentSizes.from_json(metadata["sizes"])
+    try:
+        return StudentSizes.from_json(metadata["sizes"])
+    except (TypeError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} holds a student of another version: {error}") from error

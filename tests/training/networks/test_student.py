@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.training.samples import TINY, inputs
 from training.evaluation.evaluate import CHECKPOINT
-from training.networks import student
+from training.networks import checkpoint, student
 from training.networks.student import Student
 
 
@@ -89,3 +90,11 @@ def test_imagenet_weights_start_the_features(tmp_path: Path) -> None:
 
 def test_the_shipped_checkpoint_is_small() -> None:
     assert CHECKPOINT.stat().st_size < 4_000_000
+
+
+def test_a_student_of_another_version_is_refused(tmp_path: Path) -> None:
+    network = student.Student(TINY)
+    fields = json.loads(TINY.to_json()) | {"dilation": 2}
+    checkpoint.write(network, tmp_path / "later.safetensors", {"sizes": json.dumps(fields)})
+    with pytest.raises(ValueError, match=r"later\.safetensors holds a student of another version"):
+        student.load(tmp_path / "later.safetensors")
