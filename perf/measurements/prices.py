@@ -50,7 +50,7 @@ def work(sizes: StudentSizes) -> NDArray[np.float64]:
 def times(sizes: list[StudentSizes]) -> NDArray[np.float64]:
     """Milliseconds of each network: the mean of fp32 and of 8-bit integers."""
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
+        files: dict[str, Path] = {}
         for number, network_sizes in enumerate(sizes):
             torch.manual_seed(number)
             exact, rounded = (Path(folder) / f"{number}.{kind}.onnx" for kind in ("fp32", "int8"))
