@@ -29,10 +29,11 @@ CHANNEL: list[tuple[str, Any]] = [
     ("grpc.enable_retries", 0),  # nobody would see them
     ("grpc.max_send_message_length", -1),  # the server bounds uploads, with a better message
     ("grpc.max_receive_message_length", 2**20),
-    # A server that vanished without a word is found out while a call waits; pings on idle
-    # connections would make servers hang up.
+    # A server that vanished without a word is found out while a call waits, so that the call goes
+    # to another connection: after 1.5 s in which Linux got no receipt for what it sent, or without
+    # an answer to a ping. Pings on idle connections would make servers hang up.
     ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_timeout_ms", 1_500),
     ("grpc.keepalive_permit_without_calls", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
@@ -85,7 +86,8 @@ class Servers:
         if len(self._targets) == 1:
             return None
         with self.lock:
-            if time.monotonic() >= self._due and self._resolving is None:
+            under_way = self._resolving and not self._resolving.done()
+            if time.monotonic() >= self._due and not under_way:
                 self._due = time.monotonic() + RESOLVE_EVERY
                 self._resolving = in_thread(self._resolve)
             return self._resolving if self._methods is None else None
@@ -116,7 +118,6 @@ class Servers:
             if self._addresses != before:
                 self._connect(_numbers(self._addresses))
         finally:
-            self._resolving = None
             if self._methods is None:
                 self._due = 0.0
 
