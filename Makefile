@@ -10,7 +10,7 @@ IMAGE_KIND ?= embedded
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test detectors test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format lock image clean
+.PHONY: help crop test docs detectors test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format lock image clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ export: .venv/.export ## export the checkpoint to ONNX and to 8 bits, checked ag
 
 export-trt: .venv/.tensorrt ## build the TensorRT plan, inside the serving image [TRT=--hardware-compatible]
 	$(BIN)/python -m export.tensorrt $(TRT)
+
+docs: .venv/.docs ## build the documentation, links checked, into build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/site is ready: $(BIN)/python -m http.server --directory build/site shows it"
 
 figures: .venv/.dev ## write the figures in the documents anew, from what was measured
 	@$(BIN)/python -m perf.figures

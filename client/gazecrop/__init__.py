@@ -1,10 +1,12 @@
 """Crop photos where people will look.
 
+```python
 import gazecrop
 
 with gazecrop.Client("localhost:8001") as client:
     for crop in client.crop("photo.jpg", ["16:9", "1:1"]):
         crop.save("photo.jpg", ...)
+```
 """
 
 from gazecrop._async_client import AsyncClient

@@ -123,7 +123,7 @@ class Client(Connection):
         Raises:
             gazecrop.InvalidArgument: one of the ratios is none, or an option makes no sense for
                 any photo; nothing was sent.
-            Besides, whatever `predict` and `Saliency.crop` raise.
+            gazecrop.GazecropError: besides, whatever `predict` and `Saliency.crop` raise.
         """
         cut = Cutter(ratios, options)
         return cut(self.predict(photo, timeout=timeout, metadata=metadata))
@@ -173,7 +173,7 @@ class Client(Connection):
         Raises:
             gazecrop.InvalidArgument: a size or an option makes no sense, and nothing was sent; or
                 Pillow cannot decode the photo.
-            Besides, whatever `predict` and `Saliency.crop` raise.
+            gazecrop.GazecropError: besides, whatever `predict` and `Saliency.crop` raise.
         """
         thumbnails = Thumbnails(sizes, options)
         deadline = self._deadline(timeout)
