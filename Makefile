@@ -6,11 +6,12 @@ RUN ?= runs/student
 export HTTP_PORT ?= 8000
 export GRPC_PORT ?= 8001
 export METRICS_PORT ?= 8002
+WEB_PORT ?= 8080
 IMAGE_KIND ?= embedded
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test docs detectors test-elsewhere test-pythons test-lowest serve export export-trt train perf figures lint format lock image clean
+.PHONY: help crop test docs detectors test-elsewhere test-pythons test-lowest serve web export export-trt train perf figures lint format lock image clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ crop: .venv/.server ## crop IMAGE=photo.jpg into OUT=crops, with an overlay pict
 
 serve: .venv/.server ## serve on 127.0.0.1 until Ctrl-C (HTTP_PORT, GRPC_PORT, METRICS_PORT)
 	@$(BIN)/python -m server
+
+web: .venv/.server .venv/.web ## look at photos in the browser: http://127.0.0.1:8080 until Ctrl-C (WEB_PORT)
+	@$(BIN)/python -m server -- $(BIN)/python -m gazecrop.web --server localhost:$(GRPC_PORT) --port $(WEB_PORT)
 
 test: .venv/.dev .venv/.detectors .venv/perf_analyzer .venv/prometheus ## run all tests, the end-to-end ones against the embedded Triton
 	$(BIN)/pytest

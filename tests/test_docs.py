@@ -49,7 +49,7 @@ def test_the_readmes_request_by_curl_is_answered(
 ) -> None:
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     (command,) = re.findall(
-        r"^(curl .*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.M
+        r"^(curl [^`]*?:8000.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.M
     )
     command = command.replace(":8000", f":{address.http}")
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True)

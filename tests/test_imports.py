@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 CLIENT = "gazecrop"
 FOLDERS = {  # folder → those that it may import; every folder may use the client's public API
     "client/gazecrop": (),
+    "client/gazecrop/web": (),
     "deploy": (),
     "export": ("training",),
     "model_repository": (),
@@ -68,6 +69,12 @@ def test_every_folder_with_sources_has_a_law() -> None:
 def test_folders_use_what_they_may(folder: str) -> None:
     assert sources(folder)
     assert [wrong for source in sources(folder) for wrong in violations(folder, source)] == []
+
+
+def test_the_client_works_without_its_web_front() -> None:
+    front = set(sources("client/gazecrop/web"))
+    for source in set(sources("client/gazecrop")) - front:
+        assert not [name for name in imported(source) if name.startswith("gazecrop.web")], source
 
 
 @pytest.mark.parametrize("room", ROOMS)
