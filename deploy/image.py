@@ -1,6 +1,7 @@
 """Build an image and try it, with whichever of docker, podman and buildah is here.
 
     python -m deploy.image [KIND]           embedded (the default), cpu, gpu or export
+    python -m deploy.image [KIND] --check   only say whether it can be built here
     python -m deploy.image --pin-bases      name the Dockerfiles' bases by the digests of now
 
 Trying it is to start it without a network, as user 1000, on a read-only root, and to predict a
@@ -13,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import gazecrop
 ROOT = Path(__file__).parents[1]
 DOCKERFILES = (ROOT / "deploy" / "Dockerfile", ROOT / "deploy" / "embedded.Dockerfile")
 BUILD = ROOT / "build"
+PATIENCE = 120.0  # seconds, for what only finds out
 BASE = re.compile(r"^(FROM )([^\s@]+/[^\s@]+)(?:@sha256:[0-9a-f]{64})?( AS \w+)?$", re.MULTILINE)
 
 
@@ -64,6 +67,26 @@ def builder() -> str:
         if shutil.which(name) and _succeeds(name, question):
             return name
     raise ImageError("neither docker (with its engine running) nor podman nor buildah is here")
+
+
+def check(tool: str, kind: Kind) -> None:
+    """Have the image's base here, and see that its containers run.
+
+    Raises:
+        ImageError: its registry does not give it, or containers do not run here.
+    """
+    text = (ROOT / "deploy" / kind.dockerfile).read_text("utf-8")
+    [base] = [found[0].split()[1] for found in BASE.finditer(text)]
+    if not _succeeds(tool, "pull", base) and not _succeeds(tool, "inspect", base):
+        raise ImageError(f"{tool} cannot pull {base}, nor is it here")
+    probe = "gazecrop:probe"
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Dockerfile").write_text(f"FROM {base}\nRUN true\n")
+        works = _succeeds(tool, "build", "--tag", probe, folder)
+    if works and tool != "buildah":
+        works = _succeeds(tool, "run", "--rm", "--network", "none", probe, "true")
+    if not works:
+        raise ImageError(f"{tool} is here, but runs no containers")
 
 
 def build(tool: str, kind: Kind, tag: str) -> None:
@@ -145,7 +168,11 @@ def _digest(tool: str, name: str) -> str:
 
 
 def _succeeds(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def _run(*command: str) -> None:
@@ -169,6 +196,7 @@ def main() -> int:
         formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("kind", nargs="?", choices=KINDS, default="embedded")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--pin-bases", action="store_true")
     args = parser.parse_args()
     kind, tag = KINDS[args.kind], f"gazecrop:{gazecrop.__version__}-{args.kind}"
@@ -176,6 +204,9 @@ def main() -> int:
         tool = builder()
         if args.pin_bases:
             pin_bases(tool)
+            return 0
+        if args.check:
+            check(tool, kind)
             return 0
         build(tool, kind, tag)
         if kind.trial is None:
