@@ -11,12 +11,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /srv/gazecrop
 COPY deploy/requirements/embedded.txt deploy/requirements/
 RUN pip install --require-hashes --only-binary :all: --no-binary pyvips --requirement deploy/requirements/embedded.txt
-COPY client/gazecrop client/gazecrop
+# Here, since Triton's Python backend looks in its working directory and not in PYTHONPATH.
+COPY client/gazecrop gazecrop
 COPY server server
 COPY model_repository model_repository
 
-ENV PYTHONPATH=/srv/gazecrop/client \
-    ORT_DISABLE_TELEMETRY=1 \
+ENV ORT_DISABLE_TELEMETRY=1 \
     BIND_ADDRESS=0.0.0.0 \
     HTTP_PORT=8000 \
     GRPC_PORT=8001 \

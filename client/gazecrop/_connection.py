@@ -5,6 +5,7 @@ import io
 import os
 import re
 import struct
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -269,7 +270,7 @@ def request(sent: Upload) -> bytes:
     """The message that asks for a prediction."""
     if len(sent.data) > MAX_BYTES:
         raise InvalidArgument(f"a photo of {len(sent.data)} bytes cannot be sent")
-    message = protocol.ModelInferRequest(model_name=MODEL)
+    message = protocol.ModelInferRequest(model_name=MODEL, id=uuid.uuid4().hex)
     message.inputs.add(name="IMAGE", datatype="BYTES", shape=[1, 1])
     message.raw_input_contents.append(struct.pack("<I", len(sent.data)) + sent.data)
     return bytes(message.SerializeToString())

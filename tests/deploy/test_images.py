@@ -123,7 +123,7 @@ def test_a_lock_has_a_hash_for_each_package(name: str) -> None:
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_images_install_locks_alone(name: str) -> None:
     installs = [
-        " ".join(each.value.split())
+        " ".join(each.value.split(" && ")[0].split())
         for each in dockerfile.read(DEPLOY / name)
         if each.name == "RUN" and "pip install" in each.value
     ]
@@ -192,7 +192,7 @@ def test_all_that_the_models_import_is_in_the_image_of_nvidias_triton() -> None:
         each.words() for each in dockerfile.read(DEPLOY / "Dockerfile") if each.name == "COPY"
     ]
     assert "gazecrop" in needed
-    assert ["client/gazecrop", "client/gazecrop"] in copied
+    assert ["client/gazecrop", "gazecrop"] in copied
     assert needed - {"gazecrop"} <= set(locked("triton.txt"))
 
 
@@ -220,10 +220,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     workdir = root
     for each in dockerfile.read(DEPLOY / "embedded.Dockerfile"):
         if each.name == "ENV":
-            environment |= {
-                name: value.replace("/srv/", f"{root}/srv/")
-                for name, value in each.variables().items()
-            }
+            environment |= each.variables()
             environment.pop("PIP_NO_CACHE_DIR", None)
         elif each.name == "WORKDIR":
             workdir = root / each.value.lstrip("/")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,6 +71,10 @@ def test_it_predicts_and_closes_the_rest(tritonserver: Path, tmp_path: Path) -> 
     with started(tritonserver, tmp_path, "--allow-gpu-metrics=false") as (address, process):
         with gazecrop.Client(f"127.0.0.1:{address.grpc}", timeout=20) as client:
             assert client.predict(ROOT / "docs" / "photo.jpg").density.sum() == pytest.approx(1)
+            with pytest.raises(gazecrop.ImageRejected):
+                client.predict(b"no photo")
+        said = (tmp_path / "log").read_text("utf-8")
+        assert re.search(r"\[request id: [0-9a-f]{32}\] read: not an image", said)
         for path in ("systemsharedmemory/status", "logging", "models/student/config"):
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(f"http://127.0.0.1:{address.http}/v2/{path}", timeout=5)

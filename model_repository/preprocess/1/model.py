@@ -29,9 +29,11 @@ class TritonPythonModel:
         try:
             loaded = [self._load(upload) for upload in uploads]
         except photo.Unusable as error:
+            pb_utils.Logger.log_info(f"[request id: {request.request_id()}] {error}")
             return _failure(str(error), pb_utils.TritonError.INVALID_ARG)
         except Exception as error:
-            pb_utils.Logger.log_error(traceback.format_exc())
+            name = f"[request id: {request.request_id()}]"
+            pb_utils.Logger.log_error(f"{name} preprocess failed: {traceback.format_exc()}")
             return _failure(f"preprocess failed: {error!r}", pb_utils.TritonError.INTERNAL)
         return pb_utils.InferenceResponse(
             [

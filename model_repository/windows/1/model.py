@@ -20,7 +20,8 @@ def _respond(request: Any) -> Any:
     except (gazecrop.InvalidArgument, gazecrop.NoWindow) as error:
         return _failure(f"windows: {error}", pb_utils.TritonError.INVALID_ARG)
     except Exception as error:
-        pb_utils.Logger.log_error(traceback.format_exc())
+        name = f"[request id: {request.request_id()}]"
+        pb_utils.Logger.log_error(f"{name} windows failed: {traceback.format_exc()}")
         return _failure(f"windows failed: {error!r}", pb_utils.TritonError.INTERNAL)
     return pb_utils.InferenceResponse(
         [pb_utils.Tensor(name, array) for name, array in outputs.items()]
