@@ -141,7 +141,7 @@ def _add_crop_options(crop: argparse.ArgumentParser) -> None:
         help="also draw a map, saliency (the default) or integrity, and the frames",
     )
     crop.add_argument(
-        "--keep-copyright", action="store_true", help="keep EXIF's artist and copyright"
+        "--keep-copyright", action="store_true", help="keep the photo's artist and copyright"
     )
     crop.add_argument("--json", action="store_true", help="print a line of JSON for each photo")
     crop.add_argument("--dry-run", action="store_true", help="choose crops, write no picture")

@@ -113,7 +113,7 @@ def _orientation_entry(tiff: bytes) -> _Entry | None:
                 known = kind == SHORT and values == 1 and 1 <= value <= 8
                 upright = entry.pack(ORIENTATION, SHORT, 1, UPRIGHT)
                 return _Entry(value if known else UPRIGHT, position, upright)
-    except struct.error:  # the directory lies outside or is cut off
+    except (struct.error, OverflowError):  # the directory lies outside or is cut off
         pass
     return None
 

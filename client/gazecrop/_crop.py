@@ -150,8 +150,8 @@ class Crop:
             path: where to. The suffix tells the format: JPEG, PNG, WebP or AVIF. A transparent
                 photo as JPEG stands on white.
             quality: 1 to 100; by default 92, of WebP 90, of AVIF 80. PNG has none.
-            keep_copyright: write who made the photo and whose it is, as its EXIF tells; all else,
-                comments and places among it, stays out.
+            keep_copyright: write who made the photo and whose it is, as its EXIF, IPTC or XMP
+                tells; all else, comments and places among it, stays out.
 
         Raises:
             gazecrop.InvalidArgument: as `apply`; also, no such format or quality, or the file

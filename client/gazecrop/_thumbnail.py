@@ -32,7 +32,7 @@ class ThumbnailOptions(CropOptions, total=False):
         is enlarged beyond it: what has fewer pixels than asked for stays smaller.
     pad: show the whole photo on a canvas where a crop would lose too much, as `Crop.advice` says.
     colour: of this canvas, as Pillow names colours; white by default.
-    keep_copyright: write who made the photo and whose it is, as its EXIF tells.
+    keep_copyright: write who made the photo and whose it is, as its EXIF, IPTC or XMP tells.
     """
 
     format: str | None

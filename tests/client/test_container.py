@@ -229,3 +229,13 @@ def test_a_pil_image_is_turned_by_its_exif_alone(upright: Image.Image) -> None:
     assert "exif" not in decoded(tagged)[0].info
     xmp = b'<x tiff:Orientation="6"/>'
     assert is_upright(decoded(Image.open(io.BytesIO(encode(upright, "WEBP", xmp=xmp))))[0])
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("offset", [2**31, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_directory_beyond_every_file_says_nothing(offset: int) -> None:
+    for start in (b"II+\0\x08\0\0\0", b"Exif\0\0II+\0\x08\0\0\0"):
+        exif = start + offset.to_bytes(8, "little")
+        assert exif_orientation(exif) == 1
+        with pytest.raises(gazecrop.InvalidArgument):
+            gazecrop.Saliency([[1]], (60, 40)).crop("1:1").apply(exif)

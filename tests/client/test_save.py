@@ -2,11 +2,16 @@
 
 import io
 import resource
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import gazecrop
 import numpy as np
 import pytest
+from gazecrop._copyright import copyright_of
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -45,12 +50,58 @@ def test_nothing_is_told_that_is_not_asked_for(format: str, suffix: str, tmp_pat
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_who_made_a_photo_is_kept_on_demand(format: str, suffix: str, tmp_path: Path) -> None:
     photo, file = telling(format), tmp_path / f"cut.{suffix}"
-    for given in (photo, Image.open(io.BytesIO(photo))):
-        WINDOW.save(given, file, keep_copyright=True)
+    for form in (photo, Image.open(io.BytesIO(photo))):
+        WINDOW.save(form, file, keep_copyright=True)
         kept = Image.open(file).getexif()
         assert kept[ExifTags.Base.Artist] == kept[ExifTags.Base.Copyright] == PERSON
         assert PLACE.encode() not in file.read_bytes()
         assert ExifTags.Base.Orientation not in kept
+
+
+def by_exif(artist: bytes, rights: bytes) -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Artist], exif[ExifTags.Base.Copyright] = "a" * len(artist), "c" * len(rights)
+    block = exif.tobytes().replace(b"a" * len(artist), artist).replace(b"c" * len(rights), rights)
+    return encode(Image.new("RGB", (60, 40)), exif=block)
+
+
+def by_iptc(artist: bytes, rights: bytes) -> bytes:
+    texts = ((80, artist), (116, rights), (90, PLACE.encode()))
+    data = b"".join(struct.pack(">BBBH", 28, 2, key, len(text)) + text for key, text in texts)
+    content = b"Photoshop 3.0\0" + b"8BIM\x04\x04\0\0" + struct.pack(">I", len(data)) + data
+    segment = b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+    photo = encode(Image.new("RGB", (60, 40)))
+    return photo[:2] + segment + photo[2:]
+
+
+def by_xmp(artist: bytes, rights: bytes) -> bytes:
+    text = f"""<rdf:Description><photoshop:City>{PLACE}</photoshop:City>
+        <dc:rights><rdf:Alt><rdf:li xml:lang="x-default">%s</rdf:li></rdf:Alt></dc:rights>
+        <dc:creator>
+            <rdf:Seq><rdf:li>%s</rdf:li></rdf:Seq>
+        </dc:creator></rdf:Description>""".encode()
+    escaped = [part.replace(b"&", b"&amp;") for part in (rights, artist)]
+    return encode(Image.new("RGB", (60, 40)), xmp=text % tuple(escaped))
+
+
+@pytest.mark.parametrize("telling", [by_exif, by_iptc, by_xmp])
+@pytest.mark.parametrize("rights", ["©", "© 2024 Jürgen & 山田", "cc0"])
+def test_rights_are_kept_letter_by_letter(
+    telling: Callable[[bytes, bytes], bytes], rights: str, tmp_path: Path
+) -> None:
+    photo = telling("Zoë".encode(), rights.encode())
+    WINDOW.save(photo, tmp_path / "cut.jpg", keep_copyright=True)
+    kept = Image.open(tmp_path / "cut.jpg").getexif()
+    assert kept[ExifTags.Base.Artist].encode("latin-1").decode() == "Zoë"
+    assert kept[ExifTags.Base.Copyright].encode("latin-1").decode() == rights
+    assert len(kept) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@given(st.binary(max_size=300))
+def test_malformed_metadata_keeps_nobody_from_a_picture(junk: bytes) -> None:
+    photo = encode(Image.new("RGB", (60, 40)), exif=b"Exif\0\0MM\0*\0\0\0\x08" + junk, xmp=junk)
+    assert isinstance(copyright_of(photo), bytes)
 
 
 def test_where_nobody_is_named_nobody_is_kept(tmp_path: Path) -> None:
