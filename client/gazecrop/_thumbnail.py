@@ -14,7 +14,7 @@ from gazecrop._copyright import copyright_of
 from gazecrop._crop import MAX_PIXELS, Crop, cut_out, decoded_whole, padded
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Box, Point, Size, parse_size
-from gazecrop._saliency import CropOptions, Saliency
+from gazecrop._saliency import CropOptions, Cutter, Saliency
 from gazecrop._save import encode, parse_format, parse_quality
 from gazecrop._source import Photo
 
@@ -71,6 +71,7 @@ class Thumbnails:
             asked.pop("keep_copyright", False),
         )
         self._options: CropOptions = asked  # type: ignore[assignment]
+        Cutter(self._sizes, self._options)  # checks them
 
     def __call__(self, photo: Photo, saliency: Saliency) -> bytes | list[bytes]:
         """The files, out of one decoded picture: a list, or the one where one was asked for."""

@@ -153,6 +153,9 @@ def test_a_focus_is_in_pixels_or_in_fractions() -> None:
         ([400, 300.5], {}),
         (None, {}),
         (["40x30", 7], {}),
+        ("9000x1", {}),
+        ("40x30", {"zoom": "2"}),
+        ("40x30", {"method": "best"}),
         ("40x30", {"format": "bmp"}),
         ("40x30", {"quality": 0}),
         ("40x30", {"min_size": "big"}),
@@ -170,7 +173,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(
     sizes: object, options: dict[str, Any]
 ) -> None:
     with gazecrop.Client("127.0.0.1:9") as nobody, pytest.raises(gazecrop.InvalidArgument):
-        nobody.thumbnail(b"", sizes, **options)  # type: ignore[call-overload]
+        nobody.thumbnail(b"photo", sizes, **options)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("size", ["40x30", "40X30", "40×30", " 40 x 30 ", (40, 30), [40, 30]])
