@@ -5,6 +5,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 import urllib.parse
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from PIL import Image
 
 from server import alive, embedded
+from server.instances import suited_to
 from tests.deploy import dockerfile
 from tests.deploy.kustomize import Object, load, render, the
 
@@ -125,10 +129,30 @@ def test_hardened(pod: Object, container: Object) -> None:
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/tmp", "/dev/shm"}
 
 
-def test_shared_memory_fits_into_the_memory_limit(pod: Object, container: Object) -> None:
+def test_the_memory_limit_holds_what_the_decoders_may_take(pod: Object, container: Object) -> None:
+    """By the rule of deploy/README.md."""
     [shm] = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "shm"]
-    limit = container["resources"]["limits"]["memory"]
-    assert int(shm["sizeLimit"].removesuffix("Gi")) < int(limit.removesuffix("Gi"))
+    gibibytes = [shm["sizeLimit"], container["resources"]["limits"]["memory"]]
+    shared, limit = (int(each.removesuffix("Gi")) * 1024 for each in gibibytes)
+    cores = int(container["resources"]["requests"]["cpu"])
+    decoders = suited_to(cores).preprocess
+    assert limit >= shared + 512 + 320 * decoders + 128 * cores
+
+
+def test_a_decoder_takes_no_more_than_the_rule_says(tmp_path: Path) -> None:
+    """A progressive JPEG near the bound: libjpeg holds all of its coefficients."""
+    side = int((0.99 * 160_000_000 / 3) ** 0.5)
+    Image.new("RGB", (side, side), "teal").save(tmp_path / "large.jpg", progressive=True)
+    script = (
+        "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import photo; "
+        "photo.load(pathlib.Path(sys.argv[2]).read_bytes(), 320); "
+        "print(pathlib.Path('/proc/self/status').read_text())"
+    )
+    folder = embedded.MODEL_REPOSITORY / "preprocess" / "1"
+    command = [sys.executable, "-c", script, str(folder), str(tmp_path / "large.jpg")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    [most] = re.findall(r"^VmHWM:\s+(\d+) kB$", done.stdout, re.MULTILINE)
+    assert 100 * 1024 < int(most) < 320 * 1024
 
 
 def test_all_select_the_same_pods(objects: list[Object]) -> None:
