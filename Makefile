@@ -91,6 +91,8 @@ lock: .venv/.images ## lock what the images install, with hashes; deploy/constra
 		--output-file deploy/requirements/embedded.txt
 	$(LOCK) --extra decoding --python-version 3.12 --python-platform x86_64-manylinux_2_39 \
 		--output-file deploy/requirements/triton.txt
+	$(LOCK) --extra decoding --extra dali --python-version 3.12 --python-platform x86_64-manylinux_2_39 \
+		--output-file deploy/requirements/gpu.txt
 	$(LOCK) --extra tensorrt --extra tensorrt-bindings --python-version 3.12 --python-platform x86_64-manylinux_2_39 \
 		--output-file deploy/requirements/export.txt
 

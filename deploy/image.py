@@ -52,7 +52,7 @@ _NATIVE = ["sh", "-c", f"python3 -m server.native & {_ONCE_SERVING}"]
 KINDS = {
     "embedded": Kind("embedded.Dockerfile", None, "embedded.txt", _WHILE_SERVING),
     "cpu": Kind("Dockerfile", "cpu", "triton.txt", _NATIVE),
-    "gpu": Kind("Dockerfile", "gpu", "triton.txt", None),
+    "gpu": Kind("Dockerfile", "gpu", "gpu.txt", None),
     "export": Kind("Dockerfile", "export", "export.txt", None),
 }
 

@@ -35,6 +35,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 LOCKS = {  # and the extras in them
     "embedded.txt": ["server"],
     "export.txt": ["tensorrt", "tensorrt-bindings"],
+    "gpu.txt": ["decoding", "dali"],
     "triton.txt": ["decoding"],
 }
 DOCKERFILES = ("Dockerfile", "embedded.Dockerfile")

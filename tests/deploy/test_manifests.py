@@ -287,6 +287,8 @@ def test_gpu_overlay_selects_the_configuration_and_a_gpu() -> None:
     [container] = pod["containers"]
     assert option(container, "--model-config-name") == "gpu"
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    config = (embedded.MODEL_REPOSITORY / "preprocess" / "configs" / "gpu.pbtxt").read_text()
+    assert f"KIND_GPU count: {container['resources']['requests']['cpu']} }}" in config
     plan = load(KUBERNETES / "plan" / "pod.yaml")["spec"]
     for key in ("nodeSelector", "tolerations"):  # a plan runs where it was made
         assert plan[key] == pod[key]

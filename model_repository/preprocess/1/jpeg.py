@@ -59,9 +59,9 @@ def read(data: bytes) -> Source:
         Unusable: it has none.
     """
     frame, orientation = None, None
-    for number, (marker, content) in enumerate(_segments(data)):
+    for number, (marker, content) in enumerate(segments(data)):
         if marker in FRAMES and frame is None:
-            frame = _frame(marker, content)
+            frame = frame_of(marker, content)
         elif (
             marker == EXIF_SEGMENT and content.startswith(directories.EXIF) and orientation is None
         ):
@@ -90,7 +90,12 @@ def _source(data: bytes, frame: Frame, first_scan: bytes, orientation: int) -> S
     )
 
 
-def _frame(marker: int, content: bytes) -> Frame:
+def frame_of(marker: int, content: bytes) -> Frame:
+    """The frame header in a segment.
+
+    Raises:
+        Unusable: it is damaged.
+    """
     try:
         size = int.from_bytes(content[3:5], "big"), int.from_bytes(content[1:3], "big")
         names = range(6, 6 + 3 * content[5], 3)
@@ -108,10 +113,10 @@ def _scans(data: bytes, enough: int) -> int:
     scans = np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == START_OF_SCAN))
     if scans <= enough:  # chance matches in embedded data included
         return int(scans)
-    return sum(marker == START_OF_SCAN for marker, _ in _segments(data))
+    return sum(marker == START_OF_SCAN for marker, _ in segments(data))
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """A JPEG's markers and what follows their segments' lengths, to the image's end."""
     position = 2
     while (found := MARKER.search(data, position)) and found[1][0] != END_OF_IMAGE:
@@ -153,7 +158,7 @@ def _decode_leniently(data: bytes, frame: Frame, height: int, width: int) -> Pix
 def _check_precision(data: bytes, frame: Frame) -> None:
     """Raise unless the scans of a progressive JPEG came, at least in part, down to the last bit."""
     missing = {(name, k) for name in frame.components for k in range(BLOCK**2)}
-    for marker, content in _segments(data):
+    for marker, content in segments(data):
         if marker == START_OF_SCAN and content and len(content) >= 4 + 2 * content[0]:
             names, (first, last, bits) = content[1:-3:2], content[-3:]
             if bits & 15 == 0:

@@ -11,7 +11,7 @@ import formats
 import numpy as np
 from source import Pixels, Source, Unusable
 
-__all__ = ["Photo", "Unusable", "extent_on_canvas", "load"]
+__all__ = ["Photo", "Unusable", "Upload", "extent_on_canvas", "load", "read"]
 
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 128_000_000  # of the photo as declared: phones' reach 108 megapixels
@@ -43,26 +43,61 @@ class Photo(NamedTuple):
     format: str
 
 
+class Upload(NamedTuple):
+    """An upload that keeps every bound, and where it will be on the canvas.
+
+    Attributes:
+        extent, size: as of the `Photo`.
+    """
+
+    source: Source
+    size: tuple[int, int]
+    extent: tuple[int, int]
+    canvas: int
+
+    @property
+    def stored_extent(self) -> tuple[int, int]:
+        """The extent before the photo is turned."""
+        return self.extent[::-1] if self.source.orientation in SIDEWAYS else self.extent
+
+    def decode(self) -> Photo:
+        """
+        Raises:
+            Unusable: the file is damaged.
+        """
+        format = self.source.format
+        try:
+            pixels = _resized(self.source.decode(*self.stored_extent), *self.stored_extent)
+        except Exception as error:  # the decoders raise many kinds on damaged data
+            reason = " ".join(str(error).split()) or type(error).__name__
+            message = f"decode: the {format} is damaged or cut off: {reason}"
+            raise Unusable(message, "damaged", format) from error
+        return self.on_canvas(pixels)
+
+    def on_canvas(self, pixels: Pixels) -> Photo:
+        """The photo whose pixels [*stored_extent, 3] these are."""
+        upright = _upright(pixels, self.source.orientation)
+        return Photo(_centred(upright, self.canvas), self.extent, self.size, self.source.format)
+
+
 def load(data: bytes, canvas: int) -> Photo:
     """Decode an upload onto the canvas.
 
     Raises:
         Unusable: with the step and the reason.
     """
+    return read(data, canvas).decode()
+
+
+def read(data: bytes, canvas: int) -> Upload:
+    """Read an upload's header and hold it against every bound.
+
+    Raises:
+        Unusable: with the step and the reason.
+    """
     source = _opened(data)
-    sideways = source.orientation in SIDEWAYS
-    size = source.size[::-1] if sideways else source.size
-    extent = extent_on_canvas(*size, canvas)
-    height, width = extent[::-1] if sideways else extent
-    try:
-        pixels = _resized(source.decode(height, width), height, width)
-    except Exception as error:  # the decoders raise many kinds on damaged data
-        reason = " ".join(str(error).split()) or type(error).__name__
-        message = f"decode: the {source.format} is damaged or cut off: {reason}"
-        raise Unusable(message, "damaged", source.format) from error
-    return Photo(
-        _centred(_upright(pixels, source.orientation), canvas), extent, size, source.format
-    )
+    size = source.size[::-1] if source.orientation in SIDEWAYS else source.size
+    return Upload(source, size, extent_on_canvas(*size, canvas), canvas)
 
 
 def extent_on_canvas(width: int, height: int, canvas: int) -> tuple[int, int]:
