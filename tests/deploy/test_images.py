@@ -291,7 +291,7 @@ def test_embedded_image_serves_writes_nothing_and_stops(
         dockerfile.read(DEPLOY / "embedded.Dockerfile"), "HEALTHCHECK"
     ).command()
 
-    assert subprocess.run(health, env=environment, check=False).returncode == 0
+    assert subprocess.run(health, cwd=unpacked[0], env=environment, check=False).returncode == 0
     with gazecrop.Client(f"127.0.0.1:{address.grpc}", timeout=20) as client:
         assert abs(client.predict(photo).density.sum() - 1) < 1e-4
     assert listening(address) == {"00000000"}  # 0.0.0.0
@@ -299,7 +299,9 @@ def test_embedded_image_serves_writes_nothing_and_stops(
 
     process.send_signal(signal.SIGTERM)
     assert process.wait(embedded.STOP_SECONDS) == 130
-    ended = subprocess.run(health, env=environment, stderr=subprocess.DEVNULL, check=False)
+    ended = subprocess.run(
+        health, cwd=unpacked[0], env=environment, stderr=subprocess.DEVNULL, check=False
+    )
     assert ended.returncode != 0
 
 
