@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import os
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +15,13 @@ from gazecrop._errors import DeadlineExceeded, InvalidArgument
 
 Result = TypeVar("Result")
 Timeout: TypeAlias = float | Literal["client's"] | None  # seconds; None is no limit
+
+Jobs: TypeAlias = "queue.SimpleQueue[Callable[[], None]]"
+
+IDLE_SECONDS = 10.0
+_IDLE: list[Jobs] = []  # of threads that wait: to start one takes longer than to read
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_IDLE.clear)
 
 FOREVER = 1e8  # seconds from which on a timeout is none: clocks and locks take no more
 
@@ -74,8 +83,28 @@ def in_thread(function: Callable[..., Result], *args: Any) -> "Future[Result]":
         else:
             future.set_result(result)
 
-    threading.Thread(target=run, name="gazecrop", daemon=True).start()
+    try:
+        jobs = _IDLE.pop()
+    except IndexError:
+        jobs = queue.SimpleQueue()
+        threading.Thread(target=_work, args=(jobs,), name="gazecrop", daemon=True).start()
+    jobs.put(run)
     return future
+
+
+def _work(jobs: Jobs) -> None:
+    while True:
+        try:
+            job = jobs.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            try:
+                _IDLE.remove(jobs)
+            except ValueError:
+                continue  # somebody has taken it just now
+            return
+        job()
+        del job  # and what it holds
+        _IDLE.append(jobs)
 
 
 def wait(future: "Future[Result]", deadline: Deadline, waiting_for: str) -> Result:
