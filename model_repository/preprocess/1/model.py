@@ -29,7 +29,10 @@ class TritonPythonModel:
             for request in requests
         ]
         ready = iter(self._decoded([upload for uploads in batch for upload in uploads]))
-        return [self._respond([(upload, next(ready)) for upload in uploads]) for uploads in batch]
+        return [
+            self._respond(request, [(upload, next(ready)) for upload in uploads])
+            for request, uploads in zip(requests, batch, strict=True)
+        ]
 
     def _decoded(self, uploads: Sequence[bytes]) -> Sequence[photo.Photo | None]:
         """What DALI decodes of them, where it is in use."""
@@ -42,7 +45,7 @@ class TritonPythonModel:
             self.metrics.decoded(each.format, seconds / len(decoded))
         return ready
 
-    def _respond(self, uploads: Sequence[tuple[bytes, photo.Photo | None]]) -> Any:
+    def _respond(self, request: Any, uploads: Sequence[tuple[bytes, photo.Photo | None]]) -> Any:
         try:
             loaded = [ready or self._load(upload) for upload, ready in uploads]
         except photo.Unusable as error:
