@@ -58,6 +58,8 @@ CRITERIA = {  # row of docs/criteria.json → what the documents call it
 }
 RATIOS = ("16:9", "1:1", "4:5", "1:2")
 SMALL, LARGE, LARGEST = 0.3, 2.0, 12.0  # megapixels of the photos
+AUDITED = (GAZECROP, TWITTERS)
+CHANGED = ("attention", "more attention", "highest point")
 SETS = {"osie": "OSIE", "scene": "Scene"}
 PREDICTED = SETS | {"pascals": "PASCAL-S", "crowd": "EyeCrowd (crowds; another laboratory's)"}
 
@@ -233,6 +235,40 @@ def capacity() -> str:
     return text + _table((*columns, f"traffic in, at {UPLOAD} kB a photo"), rows)
 
 
+def audit() -> str:
+    """What mirror images, places and changes of a head do to attention and windows."""
+    told = _measured("audit.json")
+    tables = [
+        (
+            f"**Mirror images** of {told['photos']} photos",
+            ("attention that moves", "left half", "mass 1:1: IoU", "point 1:1: IoU"),
+            {model: told["mirror"][model] for model in AUDITED},
+        ),
+        (
+            "**Three equal heads in a row**: shares of the attention, and of the highest points",
+            tuple(told["row"][GAZECROP]),
+            {model: told["row"][model] for model in AUDITED},
+        ),
+        (
+            "**A head beside itself**, changed",
+            (*CHANGED, "mass 1:1 kept: difference", "point 1:1 kept: difference"),
+            {
+                f"{change}, {model}": rows[model]
+                for change, rows in told["changes"].items()
+                for model in AUDITED
+            },
+        ),
+    ]
+    return "\n".join(
+        f"{title}\n\n"
+        + _table(
+            ("", *columns),
+            ((name, *(_interval(row[column]) for column in columns)) for name, row in rows.items()),
+        )
+        for title, columns, rows in tables
+    )
+
+
 TWITTERS_GMAC = 2.44  # of its released graph, for a photo of 4:3
 UTILISATION = 0.6  # what the autoscaler aims at
 UPLOAD = 540  # kB, a photo of 2 MP
@@ -247,6 +283,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "networks": networks,
     "tools": tools,
     "capacity": capacity,
+    "audit": audit,
 }
 
 
