@@ -11,7 +11,7 @@ IMAGE_KIND ?= embedded
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test docs detectors test-elsewhere test-pythons test-lowest serve web export export-trt train perf figures lint format lock image clean
+.PHONY: help crop test docs fuzz detectors test-elsewhere test-pythons test-lowest serve web export export-trt train perf figures lint format lock image clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ web: .venv/.server .venv/.web ## look at photos in the browser: http://127.0.0.1
 
 test: .venv/.dev .venv/.detectors .venv/perf_analyzer .venv/prometheus ## run all tests, the end-to-end ones against the embedded Triton
 	$(BIN)/pytest
+
+fuzz: .venv/.dev ## send 120,000 mutated photos through the decoders and the client; takes minutes
+	@$(BIN)/python -W ignore -m tests.fuzz
 
 test-elsewhere: .venv/.dev .venv/perf_analyzer ## test as on quite another machine: cores, instructions, locale, folder
 	@tests/elsewhere.sh

@@ -12,15 +12,15 @@ import tiff
 import webp
 from source import Source, Unusable
 
-READERS: dict[re.Pattern[bytes], Callable[[bytes], Source]] = {
-    re.compile(re.escape(jpeg.SIGNATURE)): jpeg.read,
-    re.compile(re.escape(png.SIGNATURE)): png.read,
-    re.compile(rb"RIFF....WEBP", re.DOTALL): webp.read,
-    heif.BRANDS["AVIF"]: heif.read_avif,
-    heif.BRANDS["HEIC"]: heif.read_heic,
-    re.compile(rb"GIF8[79]a"): gif.read,
-    re.compile(b"BM"): bmp.read,
-    re.compile(b"|".join(map(re.escape, tiff.SIGNATURES))): tiff.read,
+READERS: dict[str, tuple[re.Pattern[bytes], Callable[[bytes], Source]]] = {
+    "JPEG": (re.compile(re.escape(jpeg.SIGNATURE)), jpeg.read),
+    "PNG": (re.compile(re.escape(png.SIGNATURE)), png.read),
+    "WEBP": (re.compile(rb"RIFF....WEBP", re.DOTALL), webp.read),
+    "AVIF": (heif.BRANDS["AVIF"], heif.read_avif),
+    "HEIC": (heif.BRANDS["HEIC"], heif.read_heic),
+    "GIF": (re.compile(rb"GIF8[79]a"), gif.read),
+    "BMP": (re.compile(rb"BM"), bmp.read),
+    "TIFF": (re.compile(b"|".join(map(re.escape, tiff.SIGNATURES))), tiff.read),
 }
 FORMATS = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF"
 # Of cameras' raw files, those that are no TIFF
@@ -37,7 +37,14 @@ def read(data: bytes) -> Source:
     """
     if RAW.match(data):
         raise Unusable("read: a camera's raw file; send a JPEG of it", "raw")
-    for signature, reader in READERS.items():
+    for format, (signature, reader) in READERS.items():
         if signature.match(data):
-            return reader(data)
+            try:
+                return reader(data)
+            except Unusable:
+                raise
+            except Exception as error:  # the readers raise many kinds on malformed headers
+                reason = " ".join(str(error).split()) or type(error).__name__
+                message = f"read: the header of the {format} is damaged: {reason}"
+                raise Unusable(message, "damaged", format) from error
     raise Unusable(f"read: not an image in {FORMATS}", "unknown format")

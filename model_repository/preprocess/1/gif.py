@@ -23,22 +23,28 @@ def read(data: bytes) -> Source:
     return Source(
         "GIF",
         (width, height),
-        lambda height, width: _decode(data, height, width),
+        lambda wanted_height, wanted_width: _decode(
+            data, (width, height), wanted_height, wanted_width
+        ),
         memory=round(PIXEL * width * height),
     )
 
 
-def _decode(data: bytes, height: int, width: int) -> Pixels:
+def _decode(data: bytes, size: tuple[int, int], height: int, width: int) -> Pixels:
     def load(fail_on: str) -> Any:
-        return pyvips.Image.gifload_buffer(data, access="sequential", fail_on=fail_on)
+        image = pyvips.Image.gifload_buffer(data, access="sequential", fail_on=fail_on)
+        if (image.width, image.height) != size:
+            raise ValueError("a frame is larger than the screen that is declared")
+        return image
 
     try:
         return shrinking.shrunk(load("error"), height, width)
     except pyvips.Error:
-        colours, alpha = shrinking.reduced(load("none"), height, width)
-        if alpha is not None:  # what is missing is transparent
-            found = np.flatnonzero(alpha.any(axis=1))
-            rows = int(found[-1]) + 1 if found.size else 0
-            shrinking.check_rows(rows, len(alpha))
-            colours[rows:], alpha[rows:] = shrinking.LOST, 255
+        image = load("none")
+        colours, alpha = shrinking.reduced(image, height, width)
+        if alpha is not None:  # what is missing is transparent, every second row if interlaced
+            there = load("none").extract_band(image.bands - 1).numpy().any(axis=1)
+            shrinking.check_rows(np.count_nonzero(there), len(there))
+            missing = ~alpha.any(axis=1)
+            colours[missing], alpha[missing] = shrinking.LOST, 255
         return shrinking.flattened(colours, alpha)

@@ -8,7 +8,7 @@ import pillow_heif
 import shrinking
 from directories import orientation
 from PIL import AvifImagePlugin, Image
-from source import Pixels, Source, Unusable
+from source import Pixels, Source
 
 BRANDS = {
     "AVIF": re.compile(rb"....ftyp(?:....){0,16}?avi[fs]", re.DOTALL),
@@ -29,16 +29,9 @@ pillow_heif.options.THUMBNAILS = False
 
 
 def read_avif(data: bytes) -> Source:
-    """Read an AVIF's header.
-
-    Raises:
-        Unusable: it is damaged.
-    """
+    """Read an AVIF's header. Where it is damaged this raises anything."""
     data = METADATA.sub(rb"\1skip", data, count=MAX_ITEMS)  # malformed EXIF would be in the way
-    try:
-        image = Image.open(io.BytesIO(data), formats=["AVIF"])
-    except Exception as error:  # the reader raises many kinds on malformed headers
-        raise Unusable(f"read: the AVIF's header is damaged: {error}", "damaged", "AVIF") from error
+    image = Image.open(io.BytesIO(data), formats=["AVIF"])
     return Source(
         "AVIF",
         image.size,
@@ -61,15 +54,8 @@ def _pixel(data: bytes, has_alpha: bool) -> float:
 
 
 def read_heic(data: bytes) -> Source:
-    """Read a HEIC's header.
-
-    Raises:
-        Unusable: it is damaged.
-    """
-    try:
-        file = pillow_heif.open_heif(data)
-    except Exception as error:  # the reader raises many kinds on malformed headers
-        raise Unusable(f"read: the HEIC's header is damaged: {error}", "damaged", "HEIC") from error
+    """Read a HEIC's header. Where it is damaged this raises anything."""
+    file = pillow_heif.open_heif(data)
 
     def decode(height: int, width: int) -> Pixels:
         pixels = np.asarray(file)[:, : file.size[0]]

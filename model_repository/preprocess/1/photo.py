@@ -119,6 +119,8 @@ def _opened(data: bytes) -> Source:
         raise Unusable(message, "too many bytes")
     source = formats.read(data)
     width, height = source.size
+    if width < 1 or height < 1:
+        raise Unusable(f"read: the {source.format} has no pixels", "damaged", source.format)
     asked = f"read: {width}×{height} is {width * height:,} pixels"
     if width * height > MAX_PIXELS:
         message = f"{asked}; at most {MAX_PIXELS:,} are accepted"

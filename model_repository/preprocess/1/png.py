@@ -69,15 +69,18 @@ def read(data: bytes) -> Source:
     if header is None:
         raise Unusable("read: the PNG's header is damaged", "damaged", "PNG")
     size = header.width, header.height
-    inflated = header.width * header.height * SAMPLES[header.colour_type] * header.depth // 8
+    row = header.width * SAMPLES[header.colour_type] * header.depth // 8
+    inflated = row * header.height
+    # Fewer than 8 bits become 8, and palettes colours.
+    held = header.height if header.interlaced else shrinking.STREAMED
+    memory = max(row, 4 * header.width) * held
     file, exponent = b"".join(kept), _exponent(colours)
     return Source(
         "PNG",
         size,
         lambda height, width: shrinking.whole_or_most(lambda: _load(file, exponent), height, width),
         orientation or directories.UPRIGHT,
-        # An interlaced one is kept in memory; fewer than 8 bits become 8, and palettes colours.
-        memory=max(inflated, 4 * size[0] * size[1]) if header.interlaced else 0,
+        memory=memory,
         work=inflated,
     )
 

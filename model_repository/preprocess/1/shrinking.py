@@ -21,6 +21,7 @@ Values = NDArray[Any]  # [h, w, bands]
 
 ENOUGH_ROWS = 0.9  # of a photo whose tail is missing
 STRIP = 16  # rows
+STREAMED = 400  # rows that are held at once, in all stages together
 LOST = 128  # the grey that stands for what is missing
 WHITES = {"uchar": 255, "ushort": 65535}  # by how samples are stored
 RANGES = (1.0, 255.0, 65535.0)  # of what is stored in more than 16 bits, as nothing tells
@@ -32,6 +33,7 @@ BLOB = pyvips.GValue.blob_type
 
 pyvips.block_untrusted_set(True)
 pyvips.cache_set_max(0)  # no photo comes twice
+Image.MAX_IMAGE_PIXELS = None  # photo.MAX_PIXELS takes its place, with a message of its own
 logging.getLogger("pyvips").setLevel(logging.ERROR)  # it warns of every damaged upload
 
 

@@ -45,7 +45,7 @@ def read(data: bytes) -> Source:
         size,
         lambda height, width: shrinking.whole_or_most(lambda: _load(data), height, width),
         orientation(data),
-        memory=BUFFERS * first(found[0], TILE_HEIGHT) * size[0] * pixel,
+        memory=(shrinking.STREAMED + BUFFERS * first(found[0], TILE_HEIGHT)) * size[0] * pixel,
         work=size[0] * size[1] * pixel,
     )
 

@@ -21,6 +21,8 @@ PADDINGS = (b"\0", b"\xa5")  # for a tail that is missing: what depends on it di
 
 Size = tuple[int, int]
 
+cv2.setLogLevel(0)  # it tells of every damaged upload
+
 
 def read(data: bytes) -> Source:
     """Read a WebP's header.
