@@ -18,6 +18,7 @@ from tritonclient.utils import InferenceServerException
 
 from server.embedded import MODEL_REPOSITORY
 from tests.conftest import encode
+from tests.model_repository.test_config import config
 
 Pixels = NDArray[np.uint8]
 Ask = Callable[..., triton.InferResult]
@@ -26,10 +27,12 @@ SIZES = ((600, 400), (1080, 1350), (1000, 77), (33, 500))
 
 @pytest.fixture(scope="session")
 def crops(grpc: str) -> Ask:
-    """Ask for the windows of photos, the inputs by their names."""
+    """Ask for the windows of photos: the inputs by their names, and a list of outputs or all."""
     server = triton.InferenceServerClient(grpc)
 
-    def infer(*photos: bytes, **inputs: Any) -> triton.InferResult:
+    def infer(*given: Any, **inputs: Any) -> triton.InferResult:
+        photos = [each for each in given if isinstance(each, bytes)]
+        named = next((each for each in given if isinstance(each, list)), None)
         image = triton.InferInput("IMAGE", [len(photos), 1], "BYTES")
         image.set_data_from_numpy(np.array([[photo] for photo in photos], np.object_))
         tensors = [image]
@@ -37,7 +40,8 @@ def crops(grpc: str) -> Ask:
             array = np.array([values] * len(photos), np.float32)
             tensor = triton.InferInput(name, list(array.shape), "FP32")
             tensors.append(tensor.set_data_from_numpy(array))
-        return server.infer("crops", tensors, client_timeout=20)
+        outputs = named and [triton.InferRequestedOutput(name) for name in named]
+        return server.infer("crops", tensors, outputs=outputs, client_timeout=20)
 
     return infer
 
@@ -57,7 +61,7 @@ def predictions(photos: list[bytes], client: gazecrop.Client) -> list[gazecrop.S
 ratios = st.lists(
     st.one_of(
         st.sampled_from(["16:9", "1:1", "4:5", "9:16", "1.91:1"]),
-        st.tuples(st.integers(1, 400), st.integers(1, 400)),
+        st.tuples(st.integers(4, 400), st.integers(4, 400)),
         st.integers(10, 900).map(lambda hundredths: hundredths / 100),
     ),
     min_size=1,
@@ -143,6 +147,13 @@ def test_the_maps_come_along(
     result = crops(photos[0], RATIOS=[1])
     assert np.allclose(result.as_numpy("SALIENCY")[0], predictions[0].density, atol=1e-5)
     assert np.allclose(result.as_numpy("INTEGRITY")[0], predictions[0].integrity, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [output.name for output in config("crops").output])
+def test_each_output_can_be_had_alone(crops: Ask, photos: list[bytes], name: str) -> None:
+    whole, part = (crops(photos[0], outputs, RATIOS=[1, 2]) for outputs in (None, [name]))
+    assert [output.name for output in part.get_response().outputs] == [name]
+    assert np.array_equal(part.as_numpy(name), whole.as_numpy(name))
 
 
 def test_several_photos_in_one_request(crops: Ask, photos: list[bytes]) -> None:

@@ -22,6 +22,7 @@ OPTIONS = {  # input → option of a crop
     "TOLERANCE": "tolerance",
     "MIN_KEPT": "min_kept",
 }
+PREDICTION = ("SALIENCY", "INTEGRITY", "IMAGE_SIZE", "MODEL")
 SCALARS = ("ZOOM", "TOLERANCE", "MIN_KEPT")
 MOST = 64  # ratios, or boxes of a kind: each takes time, and boxes take it squared
 
@@ -48,6 +49,7 @@ def answer(tensors: Tensors) -> dict[str, NDArray[Any]]:
         "KEPT": np.array([[crop.kept for crop in crops] for crops in photos], np.float32),
         "CUTS": np.array([[_cuts(crop, rows) for crop in crops] for crops in photos]),
         "ADVICE": np.array([[crop.advice for crop in crops] for crops in photos], np.object_),
+        **{name: tensors[name] for name in PREDICTION},
     }
 
 
