@@ -9,6 +9,14 @@ export METRICS_PORT ?= 8002
 WEB_PORT ?= 8080
 IMAGE_KIND ?= embedded
 
+# Said at once, instead of pip's search for packages that there are none of.
+define CHECK_PYTHON
+import sys
+if not (3, 10) <= sys.version_info[:2] <= (3, 12):
+    sys.exit(f"error: the server needs Python 3.10 to 3.12, and {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.12 ...")
+endef
+export CHECK_PYTHON
+
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help crop test docs fuzz detectors test-elsewhere test-pythons test-lowest serve web export export-trt train perf figures lint format lock image clean
@@ -115,6 +123,7 @@ clean: ## remove what these targets make again: .venv and caches; never runs or 
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.%: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c "$$CHECK_PYTHON"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv for: $*"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
@@ -122,6 +131,7 @@ clean: ## remove what these targets make again: .venv and caches; never runs or 
 .PRECIOUS: .venv/.%
 
 .venv/.detectors: training/detectors/packages.txt
+	@test -x $(BIN)/python || $(PYTHON) -c "$$CHECK_PYTHON"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv for: detectors"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \

@@ -9,14 +9,23 @@ a container's. CORES says how many cores to suit, where they are fewer than the 
 """
 
 import argparse
+import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from types import FrameType
+from typing import IO, TYPE_CHECKING
 
-from server.embedded import Address, ServerError, run
+from server.embedded import Address, ServerError, check_packages, prepare
+
+if TYPE_CHECKING:
+    from server.supervisor import Supervisor
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
@@ -42,15 +51,29 @@ def _address() -> Address:
     return Address(host=host, http=http, grpc=grpc, metrics=metrics)
 
 
+@contextlib.contextmanager
+def supervisor(
+    address: Address, log: IO[str] | None = None, options: tuple[str, ...] = ()
+) -> Iterator["Supervisor"]:
+    check_packages()
+    from server.supervisor import Supervisor, restrictions  # which need them
+
+    secret = secrets.token_urlsafe(24)
+    options = restrictions(secret, options)
+    with prepare(address, log=log, options=options, cores=_number("CORES")) as triton:
+        yield Supervisor(triton, secret)
+
+
 def serve(address: Address, options: tuple[str, ...] = ()) -> int:
-    with run(address, options=options, cores=_number("CORES")) as process:
-        print(
+    """Serve until a signal comes; a second one ends at once."""
+    with supervisor(address, options=options) as supervised:
+        for number in STOPS:
+            signal.signal(number, lambda *_: supervised.stop())
+        supervised.serve(
             f"gazecrop serves on {address.host}: {address.http} HTTP, {address.grpc} gRPC, "
-            f"{address.metrics} metrics. Ctrl-C stops it.",
-            flush=True,
+            f"{address.metrics} metrics. Ctrl-C stops it."
         )
-        status = process.wait()
-    raise ServerError(f"tritonserver stopped by itself with status {status}")
+    return 0
 
 
 def serve_while(command: list[str], address: Address) -> int:
@@ -58,7 +81,7 @@ def serve_while(command: list[str], address: Address) -> int:
         return subprocess.call(command)
     with tempfile.TemporaryFile("w+") as log:
         try:
-            with run(address, log=log, cores=_number("CORES")):
+            with supervisor(address, log) as supervised, supervised.in_background():
                 return subprocess.call(command)
         except ServerError:
             log.seek(0)
@@ -74,7 +97,7 @@ def main() -> int:
     args, options = parser.parse_known_args()
     if args.command and options:
         parser.error(f"options go with serving alone: {' '.join(options)}")
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell made us ignore Ctrl-C
+    for number in STOPS:  # also where a shell made us ignore Ctrl-C
         signal.signal(number, _interrupt)
     try:
         address = _address()

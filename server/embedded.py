@@ -6,8 +6,13 @@ is the one that NVIDIA's container loads.
 """
 
 import contextlib
+import ctypes
+import dataclasses
+import functools
 import importlib.util
+import math
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -15,13 +20,14 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from server import health, leftovers, region_names
 
 MODEL_REPOSITORY = Path(__file__).parents[1] / "model_repository"
 BACKENDS = Path(__file__).parent / "backends"
@@ -39,8 +45,12 @@ PACKAGES = {  # import name → distribution, of all that the server and its mod
     "simplejpeg": "simplejpeg",
     "tritonclient": "tritonclient[grpc]",
 }
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}  # of onnxruntime, to its makers
 READY_SECONDS = 60
 STOP_SECONDS = 15
+STANDARD_ERROR = 2
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+_LIBC = ctypes.CDLL(None)
 
 
 class ServerError(Exception):
@@ -56,21 +66,38 @@ class Address:
     grpc: int = 8001
     metrics: int = 8002
 
+    def resolved(self) -> "Address":
+        """The same with the host's number, IPv4 where it has one: Triton listens on no names.
+
+        Raises:
+            ServerError: this is no host.
+        """
+        try:
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise ServerError(
+                f"cannot listen on {self.host!r} ({error.strerror}): BIND_ADDRESS is an address "
+                "or a name of this host"
+            ) from error
+        *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        return dataclasses.replace(self, host=str(address[0]))
+
+    @property
+    def is_ipv6(self) -> bool:
+        return ":" in self.host
+
     def serves_saliency(self) -> bool:
-        """Whether a Triton there answers predictions."""
-        return self._is_ready("models/saliency/ready")
+        """Whether a Triton there predicts."""
+        with contextlib.suppress(health.NoPrediction):
+            health.predict(self.host, self.http)
+            return True
+        return False
 
     def is_ready(self) -> bool:
         """Whether a Triton there has loaded all of its models."""
-        return self._is_ready("health/ready")
-
-    def _is_ready(self, what: str) -> bool:
-        url = f"http://{self.host}:{self.http}/v2/{what}"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as response:
-                return bool(response.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        with contextlib.suppress(health.NoPrediction):
+            return health.ask(self.host, self.http, "GET", "health/ready", timeout=2)[0] == 200
+        return False
 
 
 @contextlib.contextmanager
@@ -86,7 +113,7 @@ def run(
     Args:
         address: where to listen.
         model_repository: a folder of models, served as it is; by default the shipped ones, with
-            as many instances as suit the cores.
+            as many instances as suit the cores and /dev/shm.
         log: where Triton's log goes; by default to this process's standard error.
         options: more of tritonserver's own command-line options.
         cores: of this host, to suit; by default those that this process may use.
@@ -94,32 +121,111 @@ def run(
     Raises:
         ServerError: a package is missing, a port is taken, or a model does not load.
     """
-    _check_packages()
+    with prepare(address, model_repository, log, options, cores) as triton:
+        try:
+            yield triton.start()
+        finally:
+            triton.stop()
+
+
+@dataclass
+class Triton:
+    """A tritonserver that can be started, again and again.
+
+    Attributes:
+        models: the model repository that it serves.
+        name: how its files in /tmp and /dev/shm begin.
+        region: bytes that a process of it may take in /dev/shm, if bounded.
+    """
+
+    address: Address
+    models: Path
+    name: str
+    command: list[str]
+    log: IO[str] | None
+    region: int | None
+    process: subprocess.Popen[bytes] | None = None
+    _copy: threading.Thread | None = None
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start, and wait until all models are ready.
+
+        Raises:
+            ServerError: they do not get ready.
+        """
+        self.process = subprocess.Popen(
+            self.command,
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches us alone; we then stop it in order
+            restore_signals=False,  # SIGXFSZ stays ignored: what is too large fails
+            preexec_fn=functools.partial(_bind, os.getpid(), self.region),
+        )
+        # Its log may outgrow what its files may, so that we write it.
+        self._copy = threading.Thread(target=_copy_log, args=(self.process, self.log), daemon=True)
+        self._copy.start()
+        _wait_until_ready(self.process, self.address)
+        return self.process
+
+    def stop(self) -> None:
+        """Let requests in flight finish; then make sure that nothing of its session is left."""
+        if self.process is not None:
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_SECONDS)
+            self.kill()
+
+    def kill(self) -> None:
+        if self.process is None or self._copy is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._copy.join(1)
+        leftovers.remove(leftovers.SHARED_MEMORY, self.name, keep_lock=True)
+
+
+@contextlib.contextmanager
+def prepare(
+    address: Address,
+    model_repository: Path | None = None,
+    log: IO[str] | None = None,
+    options: tuple[str, ...] = (),
+    cores: int | None = None,
+) -> Iterator[Triton]:
+    """What `run` starts, not yet started; its files are there until the block ends.
+
+    Raises:
+        ServerError: a package is missing, a port is taken, or there is too little room.
+    """
+    check_packages()
+    address = address.resolved()
     _check_ports(address)
-    with tempfile.TemporaryDirectory(prefix="gazecrop-") as folder:
-        backends = _assemble_backends(Path(folder))
+    with contextlib.ExitStack() as stack:
+        try:
+            name = stack.enter_context(leftovers.claim())
+            folder = Path(tempfile.gettempdir()) / name
+            folder.mkdir()
+            backends = _assemble_backends(folder)
+        except OSError as error:
+            raise ServerError(
+                f"cannot write {error.filename}: {error.strerror}; "
+                "make room in /tmp and in /dev/shm, and let this user write there"
+            ) from error
+        region = None
         if model_repository is None:
             cached = any(option.startswith("--cache-config") for option in options)
-            model_repository = _shipped_models(Path(folder), cores, cached)
+            models, region = _shipped_models(folder, cores, cached)
         else:  # by a link, since Triton's Python backend dies of a space in a path
-            given = Path(folder) / "given"
-            given.symlink_to(model_repository.resolve())
-            model_repository = given
-        process = subprocess.Popen(
-            [*_command(address, model_repository, backends), *options],
-            env=_environment(),
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C reaches us alone; we then stop it in order
-        )
-        try:
-            _wait_until_ready(process, address)
-            yield process
-        finally:
-            _stop(process)
+            models = folder / "given"
+            models.symlink_to(model_repository.resolve())
+        command = [*_command(address, models, backends, name), *options]
+        yield Triton(address, models, name, command, log, region)
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """Raises ServerError: one is missing, or does not work here."""
     missing = [name for module, name in PACKAGES.items() if not importlib.util.find_spec(module)]
     if missing:
         raise ServerError(
@@ -139,7 +245,8 @@ def _check_packages() -> None:
 def _check_ports(address: Address) -> None:
     ports = {"HTTP": address.http, "GRPC": address.grpc, "METRICS": address.metrics}
     for name, port in ports.items():
-        with socket.socket() as probe:
+        family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((address.host, port))
@@ -161,15 +268,36 @@ def _assemble_backends(folder: Path) -> Path:
     shutil.copytree(triton / "backends" / "python", backends / "python")
     shutil.copy(stub, backends / "python")
     (backends / "python" / stub.name).chmod(0o755)
+    region_names.hide(backends / "python" / stub.name)
+    region_names.hide(backends / "python" / "libtriton_python.so")
     shutil.copytree(BACKENDS, backends, dirs_exist_ok=True)
     return backends
 
 
-def _shipped_models(folder: Path, cores: int | None, cached: bool) -> Path:
+def _shipped_models(folder: Path, cores: int | None, cached: bool) -> tuple[Path, int]:
+    """The models, suited to this host, and the bytes that a process may take in /dev/shm."""
     from server import instances  # which needs packages that may be missing
 
-    suited = instances.suited_to(cores or instances.usable_cores())
-    return instances.with_instances(MODEL_REPOSITORY, folder, suited, cached)
+    cores = cores or instances.usable_cores()
+    room = shutil.disk_usage(leftovers.SHARED_MEMORY).free
+    suited, wanted = instances.suited_to(cores, room), instances.suited_to(cores)
+    if suited.region(room) < instances.UPLOAD + instances.OVERHEAD:
+        raise ServerError(
+            f"/dev/shm has room for {_mib(room)}, too little for one large photo; for {cores} "
+            f"cores {_mib(wanted.shared_memory())} are right (docker run --shm-size)"
+        )
+    if suited != wanted:
+        print(
+            f"warning: /dev/shm has room for {_mib(room)}; for {cores} cores "
+            f"{_mib(wanted.shared_memory())} are right, so that fewer photos are decoded at once",
+            file=sys.stderr,
+        )
+    models = instances.with_instances(MODEL_REPOSITORY, folder, suited, cached)
+    return models, suited.region(room)
+
+
+def _mib(size: int) -> str:
+    return f"{math.ceil(size / 2**20)} MiB"
 
 
 def _triton() -> Path:
@@ -179,22 +307,27 @@ def _triton() -> Path:
     return Path(spec.origin).parent / "tritonserver"
 
 
-def _command(address: Address, model_repository: Path, backends: Path) -> list[str]:
+def _command(address: Address, model_repository: Path, backends: Path, name: str) -> list[str]:
+    # Triton's gRPC and HTTP servers each have their own way to write an IPv6 address.
+    grpc, http = (
+        (f"[{address.host}]", f"ipv6:{address.host}") if address.is_ipv6 else (address.host,) * 2
+    )
     return [
         str(_triton() / "bin" / "tritonserver"),
         f"--model-repository={model_repository}",
         f"--backend-directory={backends}",
         f"--cache-directory={_triton() / 'caches'}",
-        f"--http-address={address.host}",
+        f"--http-address={http}",
         f"--http-port={address.http}",
-        f"--grpc-address={address.host}",
+        f"--grpc-address={grpc}",
         f"--grpc-port={address.grpc}",
-        f"--metrics-address={address.host}",
+        f"--metrics-address={http}",
         f"--metrics-port={address.metrics}",
         "--allow-gpu-metrics=false",
         "--pinned-memory-pool-byte-size=0",
         "--log-info=0",
         "--exit-timeout-secs=10",
+        f"--backend-config=python,shm-region-prefix-name={name}-",  # of all in Python
     ]
 
 
@@ -204,6 +337,7 @@ def _environment() -> dict[str, str]:
     inherited = os.environ.get("LD_LIBRARY_PATH")
     return {
         **os.environ,
+        **NO_TELEMETRY,
         # What a large upload took goes back at once; the rest is kept, since taking it anew for
         # each photo costs a tenth of the throughput in page faults.
         "MALLOC_MMAP_THRESHOLD_": str(2**20),
@@ -228,14 +362,19 @@ def _wait_until_ready(process: subprocess.Popen[bytes], address: Address) -> Non
         time.sleep(0.1)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Let requests in flight finish; then make sure that nothing of its session is left."""
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _bind(parent: int, region: int | None) -> None:
+    """In the process that becomes tritonserver: end with its parent, and bound its files."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # which has ended before
+        os._exit(1)
+    if region is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (region, region))
+
+
+def _copy_log(process: subprocess.Popen[bytes], log: IO[str] | None) -> None:
+    target = STANDARD_ERROR if log is None else log.fileno()
+    assert process.stdout is not None
+    with process.stdout as source:
+        while lines := os.read(source.fileno(), 2**16):
+            with contextlib.suppress(OSError):  # a full disk is no reason to stop
+                os.write(target, lines)

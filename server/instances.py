@@ -11,6 +11,12 @@ from typing import NamedTuple
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
+UPLOAD = 20 * 2**20  # bytes of a photo at most: MAX_BYTES of `photo.py`
+CANVAS = 320 * 320 * 3  # bytes of a photo as the network sees it
+BATCH = 2  # photos that a decoder takes at once, of as many requests
+PHOTOS = 4  # in a request
+LIVES = 3  # requests in a region: one read, one answered, and the gaps that others left
+OVERHEAD = 2 * 2**20  # a process's queues, and the steps in which its region grows
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container, where the kernel has cgroups 2
 
 
@@ -21,18 +27,50 @@ class Instances(NamedTuple):
     student: int
     windows: int
     queue: int
+    photos: int = PHOTOS
+
+    def shared_memory(self) -> int:
+        """Bytes of /dev/shm that they take when every request is as large as may be.
+
+        A photo passes through it on its way to its decoder, and its pixels to the network. A
+        region grows with the requests and never shrinks.
+        """
+        return self.preprocess * self.largest_region() + self._others()
+
+    def region(self, room: int) -> int:
+        """Bytes that the region of a decoder may have where /dev/shm has so much room."""
+        return min(self.largest_region(), (room - self._others()) // self.preprocess)
+
+    def _others(self) -> int:
+        return (self.student + self.windows) * (self.photos * CANVAS + OVERHEAD)
+
+    def largest_region(self) -> int:
+        """Bytes of the region of a decoder when every request is as large as may be."""
+        photos = max(self.photos, BATCH if self.photos > 1 else 1)
+        return LIVES * photos * (UPLOAD + CANVAS) + OVERHEAD
 
 
-def suited_to(cores: int) -> Instances:
+def suited_to(cores: int, room: int | None = None) -> Instances:
     """One decoder more than cores, so that all decode while one waits; a network for each core.
 
     Of a large photo decoding takes most of the time, of a small one the network; windows take the
     least. The queue is what the cores answer in about half a second. Two decoders are the least:
     Triton 2.51 with a single one, on a single core, lets its batcher sleep through half-seconds.
+
+    Where so many bytes of /dev/shm are too few, requests may hold fewer photos; then there are
+    fewer decoders.
     """
-    return Instances(
+    suited = Instances(
         preprocess=cores + 1, student=cores, windows=math.ceil(cores / 4), queue=64 * cores
     )
+    if room is None:
+        return suited
+    while suited.shared_memory() > room and suited.photos > 1:
+        suited = suited._replace(photos=suited.photos // 2)
+    while suited.shared_memory() > room and suited.preprocess > 1:
+        decoders = suited.preprocess - 1
+        suited = suited._replace(preprocess=decoders, student=min(suited.student, decoders))
+    return suited
 
 
 def usable_cores(cpu_quota: Path = CPU_QUOTA) -> int:
@@ -58,25 +96,51 @@ def with_instances(
     """
     copy = folder / repository.name
     shutil.copytree(repository, copy)
-    with _configuration(copy / "preprocess", name) as preprocess:
+    with configuration(copy / "preprocess", name) as preprocess:
         preprocess.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
-    for model in ("preprocess", "student", "windows"):
-        with _configuration(copy / model, name) as config:
-            [group] = config.instance_group
-            if group.kind == ModelInstanceGroup.KIND_CPU:
-                group.count = getattr(instances, model)
+        if instances.photos < BATCH:
+            del preprocess.dynamic_batching.preferred_batch_size[:]
+    for path in copy.iterdir():
+        with configuration(path, name) as config:
+            if any(group.kind != ModelInstanceGroup.KIND_CPU for group in config.instance_group):
+                continue
+            config.max_batch_size = min(config.max_batch_size, instances.photos)
+            if config.instance_group:
+                _multiply(config, path.name, getattr(instances, path.name))
     if cached:
-        with _configuration(copy / "saliency", name) as saliency:
+        with configuration(copy / "saliency", name) as saliency:
             saliency.response_cache.enable = True
     return copy
 
 
+def tell_apart(group: ModelInstanceGroup, model: str, number: int) -> None:
+    """Make an instance one that Triton replaces alone: its rate limiter, unused, tells them so."""
+    group.name = f"{model}-{number}"
+    group.rate_limiter.priority = number
+
+
+def read(model: Path, name: str = "") -> ModelConfig:
+    """What Triton reads of a model with `--model-config-name` of that name."""
+    return text_format.Parse(_file(model, name).read_text("utf-8"), ModelConfig())
+
+
 @contextlib.contextmanager
-def _configuration(model: Path, name: str) -> Iterator[ModelConfig]:
-    """What Triton reads of a model; changes are written when the block ends."""
-    file = model / "configs" / f"{name}.pbtxt"
-    if not file.is_file():
-        file = model / "config.pbtxt"
-    config = text_format.Parse(file.read_text("utf-8"), ModelConfig())
+def configuration(model: Path, name: str = "") -> Iterator[ModelConfig]:
+    """What `read` does; changes are written when the block ends."""
+    config = read(model, name)
     yield config
-    file.write_text(text_format.MessageToString(config), "utf-8")
+    _file(model, name).write_text(text_format.MessageToString(config), "utf-8")
+
+
+def _multiply(config: ModelConfig, model: str, count: int) -> None:
+    """As many instances, each in a group of its own."""
+    group = config.instance_group.pop()
+    for number in range(1, count + 1):
+        group.count = 1
+        tell_apart(group, model, number)
+        config.instance_group.add().CopyFrom(group)
+
+
+def _file(model: Path, name: str) -> Path:
+    file = model / "configs" / f"{name}.pbtxt"
+    return file if file.is_file() else model / "config.pbtxt"

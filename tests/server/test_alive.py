@@ -40,7 +40,7 @@ def test_whole_and_busy_servers_are_alive_those_with_dead_decoders_not(
         [decoder, *_] = [
             each
             for each in psutil.Process(process.pid).children(recursive=True)
-            if "preprocess_0_0" in " ".join(each.cmdline())
+            if "preprocess-1_0" in " ".join(each.cmdline())
         ]
         os.kill(decoder.pid, signal.SIGKILL)
         assert "not healthy" in str(verdict(address))

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.embedded import MODEL_REPOSITORY
-from server.instances import Instances, suited_to, usable_cores, with_instances
+from server.instances import UPLOAD, Instances, suited_to, usable_cores, with_instances
 
 
 def config(model: str, repository: Path) -> ModelConfig:
@@ -39,8 +40,12 @@ def test_a_copy_says_nothing_else(tmp_path: Path) -> None:
     copy = with_instances(MODEL_REPOSITORY, tmp_path, Instances(7, 3, 2, 500))
     for model, count in {"preprocess": 7, "student": 3, "windows": 2}.items():
         theirs, ours = config(model, copy), config(model, MODEL_REPOSITORY)
-        assert theirs.instance_group[0].count == count
-        theirs.instance_group[0].count = ours.instance_group[0].count
+        assert [group.count for group in theirs.instance_group] == [1] * count
+        assert len({group.rate_limiter.priority for group in theirs.instance_group}) == count
+        assert theirs.max_batch_size == Instances(7, 3, 2, 500).photos <= ours.max_batch_size
+        theirs.max_batch_size = ours.max_batch_size
+        del theirs.instance_group[:]
+        theirs.instance_group.extend(ours.instance_group)
         if model == "preprocess":
             queue = theirs.dynamic_batching.default_queue_policy
             assert queue.max_queue_size == 500
@@ -48,6 +53,26 @@ def test_a_copy_says_nothing_else(tmp_path: Path) -> None:
         assert theirs == ours
     files = {file.relative_to(MODEL_REPOSITORY) for file in MODEL_REPOSITORY.rglob("*.onnx")}
     assert files <= {file.relative_to(copy) for file in copy.rglob("*.onnx")}
+
+
+@pytest.mark.parametrize("cores", [1, 2, 4, 16])
+@pytest.mark.parametrize("room", [64, 256, 1024, 4096])
+def test_what_is_served_fits_into_shared_memory(cores: int, room: int, tmp_path: Path) -> None:
+    suited = suited_to(cores, room * 2**20)
+    assert suited.shared_memory() <= room * 2**20 or (suited.photos, suited.preprocess) == (1, 1)
+    assert suited_to(cores, 2**40) == suited_to(cores)
+    copy = with_instances(MODEL_REPOSITORY, tmp_path, suited)
+    assert config("saliency", copy).max_batch_size == suited.photos
+    assert all(
+        size <= suited.photos
+        for size in config("preprocess", copy).dynamic_batching.preferred_batch_size
+    )
+
+
+def test_the_largest_upload_is_that_of_the_decoder() -> None:
+    source = (MODEL_REPOSITORY / "preprocess" / "1" / "photo.py").read_text("utf-8")
+    [bound] = re.findall(r"^MAX_BYTES = (.*)$", source, re.MULTILINE)
+    assert eval(bound) == UPLOAD
 
 
 @pytest.mark.parametrize(
@@ -76,5 +101,5 @@ def test_beside_a_gpu_decoders_are_as_many_as_on_a_cpu(cores: int, tmp_path: Pat
     for model, count in {"preprocess": suited.preprocess, "student": 1}.items():
         file = copy / model / "configs" / "gpu.pbtxt"
         gpu = text_format.Parse(file.read_text("utf-8"), ModelConfig())
-        assert gpu.instance_group[0].count == count
+        assert sum(group.count for group in gpu.instance_group) == count
         assert config(model, copy) == config(model, MODEL_REPOSITORY)
