@@ -6,7 +6,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from server.embedded import MODEL_REPOSITORY
-from server.instances import UPLOAD, Instances, suited_to, usable_cores, with_instances
+from server.instances import UPLOAD, Instances, read, suited_to, usable_cores, with_instances
 
 
 def config(model: str, repository: Path) -> ModelConfig:
@@ -95,11 +95,11 @@ def test_the_ensemble_uses_a_cache_only_where_there_is_one(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("cores", [2, 8, 64])
-def test_beside_a_gpu_decoders_are_as_many_as_on_a_cpu(cores: int, tmp_path: Path) -> None:
+def test_what_runs_on_a_gpu_keeps_its_number(cores: int, tmp_path: Path) -> None:
     suited = suited_to(cores)
     copy = with_instances(MODEL_REPOSITORY, tmp_path, suited, name="gpu")
-    for model, count in {"preprocess": suited.preprocess, "student": 1}.items():
-        file = copy / model / "configs" / "gpu.pbtxt"
-        gpu = text_format.Parse(file.read_text("utf-8"), ModelConfig())
-        assert sum(group.count for group in gpu.instance_group) == count
+    for model in ("preprocess", "student"):
+        ours, theirs = (read(folder / model, "gpu") for folder in (MODEL_REPOSITORY, copy))
+        assert theirs.instance_group == ours.instance_group
         assert config(model, copy) == config(model, MODEL_REPOSITORY)
+    assert len(read(copy / "windows", "gpu").instance_group) == suited.windows
