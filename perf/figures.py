@@ -5,8 +5,9 @@
 A document holds each of its tables between `<!-- figures: NAME -->` and `<!-- end -->`, and what
 stands between is replaced; NAME is one of `TABLES`. Quality comes from docs/*.json (`python -m
 training.evaluation.evaluate`, `perf.measurements.quality`, `training.experiments.criteria`), speed
-from perf/report.json (`python -m perf.report`). With --check nothing is written, and the exit
-status is 1 where a document differs from its sources.
+from perf/report.json (`python -m perf.report`), what float16 loses from export/accuracy.json
+(`python -m export.accuracy`). With --check nothing is written, and the exit status is 1 where a
+document differs from its sources.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from perf.report.results import IN_FLIGHT, TWITTERS, Results
 from training.evaluation.tables import rows_markdown
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "MODEL_CARD.md", "deploy/README.md")
+DOCUMENTS = ("README.md", "MODEL_CARD.md", "deploy/README.md", "export/README.md")
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 GAZECROP, INTEGERS = "gazecrop", "gazecrop, 8 bits"
@@ -269,6 +270,18 @@ def audit() -> str:
     )
 
 
+def float16() -> str:
+    """What float16 changes, by set."""
+    sets = json.loads((ROOT / "export" / "accuracy.json").read_text("utf-8"))
+    columns = ("set", "photos", "moved, mean", "moved, most", "measure", "float32", "float16")
+    rows = []
+    for name, row in sets.items():
+        moved = [f"{row[column]:.2%}" for column in columns[2:4]]
+        agreement = [f"{row[column]:.3f}" for column in columns[5:]]
+        rows.append((name, str(row["photos"]), *moved, row["measure"], *agreement))
+    return _table(columns, rows)
+
+
 TWITTERS_GMAC = 2.44  # of its released graph, for a photo of 4:3
 UTILISATION = 0.6  # what the autoscaler aims at
 UPLOAD = 540  # kB, a photo of 2 MP
@@ -284,6 +297,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "tools": tools,
     "capacity": capacity,
     "audit": audit,
+    "float16": float16,
 }
 
 

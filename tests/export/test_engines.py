@@ -81,6 +81,18 @@ def test_integers_would_move_more_than_floats(engines: dict[str, list[Layer]]) -
     assert moved(engines["int8"]) > moved(engines["fp32"]) > moved(engines["fp16"])
 
 
+def test_every_option_is_known_to_both(
+    build: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """TensorRT's own bindings know them (`test_tensorrt`), and this one all but one.
+
+    The engine for several kinds of GPU can be built by TensorRT alone.
+    """
+    assert build.build(onnx.load(MODEL), hardware_compatible=True)
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "unsupported" in line]
+    assert warnings == ["TensorRT: setHardwareCompatibilityLevel() is unsupported in TensorRT-RTX."]
+
+
 def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(build: ModuleType) -> None:
     model = onnx.load(MODEL)
     model.graph.node.append(helper.make_node("Astrology", ["DENSITY"], ["FATE"], domain="example"))
