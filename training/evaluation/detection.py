@@ -1,11 +1,11 @@
 """Measure a map of heads or text as a detector: what it finds, and how much of it is real.
 
-    python -m training.evaluation.detection --photos FOLDER --boxes FILE.csv
+    python -m training.evaluation.detection --photos FOLDER --boxes FILE.csv [--student CHECKPOINT]
 
-measures the detectors that the student learns from. FILE.csv has a row for each head: image, left,
-top, width, height in pixels, and perhaps `view` (frontal, profile, back). A head is found if the
-map's mean over the inner half of its box, half as wide and as high, reaches a threshold. Precision
-is the share of the map at or above the threshold that lies on a labelled box.
+measures the detectors that the student learns from, or a student. FILE.csv has a row for each head:
+image, left, top, width, height in pixels, and perhaps `view` (frontal, profile, back). A head is
+found if the map's mean over the inner half of its box, half as wide and as high, reaches a
+threshold. Precision is the share of the map at or above the threshold that lies on a labelled box.
 """
 
 import argparse
@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from training.data.examples import FINE_GRID
 from training.data.fixations import read_pixels
+from training.data.framing import frame
 from training.detectors import heads
 from training.detectors.maps import head_map
 from training.evaluation.tables import rows_markdown
+from training.networks import student
 from training.progress import track
 
 Map = NDArray[np.float32]  # [h, w] over the whole photo, 0–1
@@ -192,12 +195,27 @@ def detectors() -> Finder:
     return find
 
 
+def integrity_of(checkpoint: Path) -> Finder:
+    """The second map of a student."""
+    network = student.load(checkpoint)
+
+    @torch.inference_mode()
+    def find(pixels: NDArray[np.uint8]) -> Map:
+        framed, extent = frame(pixels, network.sizes.canvas)
+        _, integrity = network(torch.from_numpy(framed[None]), torch.from_numpy(extent[None]))
+        return np.asarray(integrity[0].numpy())
+
+    return find
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="measure what finds heads")
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photos")
     parser.add_argument("--boxes", type=Path, required=True, help="the heads in them, a CSV file")
+    parser.add_argument("--student", type=Path, help="a checkpoint, in place of the detectors")
     args = parser.parse_args()
-    print(table_of(measure(detectors(), args.photos, args.boxes)))
+    finder = integrity_of(args.student) if args.student else detectors()
+    print(table_of(measure(finder, args.photos, args.boxes)))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,14 @@ import cv2
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from numpy.typing import NDArray
 
+from tests.training.samples import TINY
 from training.evaluation import detection as measured
 from training.evaluation.detection import Label, agreement, detection, measure, read_boxes
+from training.networks import student
 
 
 def label(left: float, top: float, right: float, bottom: float, view: str = "") -> Label:
@@ -84,3 +87,11 @@ def test_a_missing_photo_is_named(tmp_path: Path) -> None:
     table.write_text("image,left,top,width,height\ngone.jpg,1,2,3,4\n")
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         measure(lambda pixels: np.zeros((4, 4), np.float32), tmp_path, table)
+
+
+def test_a_student_is_measured_by_its_second_map(tmp_path: Path, coffee: NDArray[np.uint8]) -> None:
+    torch.manual_seed(0)
+    student.save(student.Student(TINY).eval(), tmp_path / "student.safetensors")
+    found = measured.integrity_of(tmp_path / "student.safetensors")(coffee)
+    assert found.shape == (TINY.grid, TINY.grid)
+    assert ((found > 0) & (found < 1)).all()
