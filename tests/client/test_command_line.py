@@ -313,7 +313,13 @@ def test_a_signal_leaves_whole_files(
     for index in range(300):
         (tmp_path / f"{index}.jpg").symlink_to(photo)
     command = [sys.executable, "-m", "gazecrop", "crop", ".", "--server", grpc]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+
+    def heed() -> None:  # a shell has its background jobs ignore SIGINT, and so would the command
+        signal.signal(number, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, preexec_fn=heed
+    ) as process:
         assert process.stdout
         process.stdout.readline()
         process.send_signal(number)

@@ -36,6 +36,7 @@ class Job(NamedTuple):
     data: bytes
     upload: Upload
     reduced: tuple[int, int]  # height and width in between
+    covered: tuple[float, float]  # pixels that those stand for, of which the last may lie outside
 
 
 class Decoder:
@@ -62,6 +63,7 @@ class Decoder:
         inputs = {
             "FILE": [np.frombuffer(job.data, np.uint8) for job in jobs],
             "REDUCED": [np.array(job.reduced, np.float32) for job in jobs],
+            "COVERED": [np.array(job.covered, np.float32) for job in jobs],
             "EXTENT": [np.array(job.upload.stored_extent, np.float32) for job in jobs],
         }
         for name, values in inputs.items():
@@ -104,11 +106,19 @@ class Decoder:
 def _pipeline(decoder: str) -> Any:
     file = fn.external_source(name="FILE", dtype=types.UINT8, ndim=1)
     reduced = fn.external_source(name="REDUCED", dtype=types.FLOAT, ndim=1)
+    covered = fn.external_source(name="COVERED", dtype=types.FLOAT, ndim=1)
     extent = fn.external_source(name="EXTENT", dtype=types.FLOAT, ndim=1)
     pixels = fn.decoders.image(
         file, device=decoder, output_type=types.RGB, adjust_orientation=False
     )
-    pixels = fn.resize(pixels, size=reduced, interp_type=types.INTERP_CUBIC, antialias=True)
+    pixels = fn.resize(
+        pixels,
+        size=reduced,
+        roi_start=[0.0, 0.0],
+        roi_end=covered,
+        interp_type=types.INTERP_GAUSSIAN,
+        antialias=True,
+    )
     return fn.resize(pixels, size=extent, interp_type=types.INTERP_LINEAR, antialias=False)
 
 
@@ -118,21 +128,25 @@ def _jobs(uploads: Sequence[bytes], canvas: int) -> Iterator[Job]:
             upload = read(data, canvas)
         except Unusable:  # `photo.load` will say so
             continue
-        reduced = _reduced(upload)
-        if reduced is not None and math.prod(upload.size) <= MAX_PIXELS and _is_plain(data):
-            yield Job(place, data, upload, reduced)
+        shrunk = _reduced(upload)
+        if shrunk is not None and math.prod(upload.size) <= MAX_PIXELS and _is_plain(data):
+            yield Job(place, data, upload, *shrunk)
 
 
-def _reduced(upload: Upload) -> tuple[int, int] | None:
-    """Height and width to shrink to at first, as `photo` does; None at scales above a quarter."""
+def _reduced(upload: Upload) -> tuple[tuple[int, int], tuple[float, float]] | None:
+    """Height and width to shrink to at first, as `photo` does, and the pixels that they stand for.
+
+    None at scales above a quarter.
+    """
     height, width = upload.source.size[::-1]
     wanted_height, wanted_width = upload.stored_extent
     for eighths in range(1, MOST_EIGHTHS + 1):
         rows, columns = (math.ceil(side * eighths / EIGHTH) for side in (height, width))
         if rows >= wanted_height and columns >= wanted_width:
+            covered = rows * EIGHTH / eighths, columns * EIGHTH / eighths
             if rows > 2 * wanted_height or columns > 2 * wanted_width:
-                return upload.stored_extent
-            return rows, columns
+                return upload.stored_extent, covered
+            return (rows, columns), covered
     return None
 
 
