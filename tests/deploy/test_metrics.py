@@ -104,7 +104,7 @@ class Load:
         self.stop = threading.Event()
 
     def flood(self) -> None:
-        with gazecrop.Client(self.target, timeout=20) as client:
+        with gazecrop.Client(self.target, timeout=20, in_flight=300) as client:
             outcomes = list(client.predict_many([self.photo] * 600, in_flight=300))
         assert any(isinstance(each, gazecrop.Saliency) for each in outcomes)
 
@@ -160,6 +160,8 @@ def watched(
         caller.start()
         stack.callback(caller.join)
         stack.callback(load.stop.set)
+        # A counter rises from where it was first seen.
+        assert without_data(watcher, {"failures": "nv_inference_request_failure"}) == {}
         load.flood()
         yield watcher, address
 
