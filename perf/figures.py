@@ -134,8 +134,13 @@ def criteria() -> str:
 
 
 def serving() -> str:
-    """What a server reaches."""
+    """What a server reaches, and where that was measured."""
     speed = _speed()
+    where = (
+        f"On {speed.machine.cores} cores of {speed.machine.processor}, shared with the client and the "
+        "load generator, and of one run (`make perf` writes [perf/report.md](perf/report.md)). "
+        "A server over gRPC:\n\n"
+    )
     sizes, overload = (SMALL, LARGE, LARGEST), speed.overload
     lone = {size: speed.point(size, 1).figures for size in sizes}
     busy = {size: speed.point(size, IN_FLIGHT).figures for size in sizes}
@@ -157,7 +162,7 @@ def serving() -> str:
         ("… these after (median; 99th percentile)", after),
         ("… and refuses the rest after (median)", f"{number(overload.refused_p50)} ms"),
     ]
-    return _table(("", ""), rows)
+    return where + _table(("", ""), rows)
 
 
 def cost() -> str:
@@ -217,6 +222,8 @@ def capacity() -> str:
     network = speed.bound(LARGE).network * slowed(LARGE)
     serving = speed.bound(LARGE).rate / speed.point(LARGE, IN_FLIGHT).figures.rate
     text = (
+        f"where, per photo, as measured on {speed.machine.cores} busy cores of "
+        f"{speed.machine.processor} ([`perf/report.md`](../perf/report.md)),\n\n"
         f"- *D* = {decoding:.1f} ms of one core to decode and shrink ({LARGE:g} MP; "
         f"{decoding_small:.1f} for {SMALL:g} MP, {decoding_largest:.0f} for {LARGEST:g} MP),\n"
         f"- *N* = {network:.1f} ms of one core for the network as it is served,\n"
