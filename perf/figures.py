@@ -137,8 +137,8 @@ def serving() -> str:
     """What a server reaches, and where that was measured."""
     speed = _speed()
     where = (
-        f"On {speed.machine.cores} cores of {speed.machine.processor}, shared with the client and the "
-        "load generator, and of one run (`make perf` writes [perf/report.md](perf/report.md)). "
+        f"On {speed.machine.cores} cores of {speed.machine.processor}, shared with the client and "
+        "the load generator, and of one run (`make perf` writes [perf/report.md](perf/report.md)). "
         "A server over gRPC:\n\n"
     )
     sizes, overload = (SMALL, LARGE, LARGEST), speed.overload
