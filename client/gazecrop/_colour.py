@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageColor
 from gazecrop._chromaticities import profile_of
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Size
-from gazecrop._photo import in_8_bits, resizable
+from gazecrop._modes import in_8_bits, resizable
 from gazecrop._picture import Picture
 
 RGB: TypeAlias = tuple[int, int, int]

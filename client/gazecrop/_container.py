@@ -129,7 +129,7 @@ def _tiff(data: bytes) -> Contents:
 def _jpeg(data: bytes) -> Contents:
     kept, orientation = [JPEG[:2]], None
     profile: dict[int, bytes] = {}
-    for marker, segment, content in itertools.islice(_segments(data), MAX_SEGMENTS):
+    for marker, segment, content in itertools.islice(segments(data), MAX_SEGMENTS):
         if marker == START_OF_SCAN:
             kept += [data[segment.start :], END_OF_IMAGE]  # where a tail misses, decoders go on
             break
@@ -147,7 +147,7 @@ def _jpeg(data: bytes) -> Contents:
     return Contents(b"".join(kept), orientation or UPRIGHT, _sound(whole))
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, slice, bytes]]:
+def segments(data: bytes) -> Iterator[tuple[int, slice, bytes]]:
     """A JPEG's markers, where their segments lie, and what these hold after their lengths."""
     position = 2
     while found := MARKER.search(data, position):

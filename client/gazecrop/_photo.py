@@ -6,21 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageCms, JpegImagePlugin, features
+from PIL import Image, ImageFile, JpegImagePlugin, features
 
 from gazecrop._container import ORIENTATION, UPRIGHT, contents, exif_orientation, kind_of
 from gazecrop._errors import InvalidArgument
 from gazecrop._geometry import Size
+from gazecrop._modes import in_8_bits, resizable
 from gazecrop._source import Photo, picture, read
+from gazecrop._tail import check_jpeg, with_grey_tail
 
 SHRUNK_SIDE = 512  # pixels at least of a shrunken copy's longer side: the network sees 320
 SHRUNK_QUALITY = 90
 MAX_SHRUNK_PIXELS = 128_000_000  # the server takes no larger photos: it shall say so
 MAX_SHRUNK_PROGRESSIVE_PIXELS = 26_000_000  # these are decoded in full, so it takes fewer
 MAX_SHRUNK_SCANS = 30  # a hostile JPEG has thousands, and each costs a pass over the photo
-MISSING = 128  # what libjpeg makes of pixels that a file lost
 OTHERS_ORIENTATION = {"xmp", "XML:com.adobe.xmp", "Raw profile type exif"}
+MENDED = ("PNG", "GIF", "BMP", "TIFF", "WEBP")  # formats of which Pillow refuses a part
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -69,19 +70,18 @@ def decoded(photo: Photo, reduction: float = 1.0) -> tuple[Image.Image, Size]:
         reduction: how many times smaller the picture may be; a JPEG then decodes faster.
 
     Raises:
-        InvalidArgument: this is no photo, or Pillow cannot decode it.
+        InvalidArgument: this is no photo, Pillow cannot decode it, or more than the last tenth of
+            its rows is missing.
     """
     if (pixels := picture(photo)) is not None:
         with pillow_fails("use the picture"):
             image = turned(pixels, _orientation(pixels))
             return image, image.size
-    image, orientation = opened(read(photo))
-    size = upright_size(image, orientation)
-    _load(image, reduction)
+    image, orientation, size = _decoded(read(photo), reduction)
     return turned(image, orientation), size
 
 
-def opened(data: bytes) -> tuple[Image.Image, int]:
+def opened(data: bytes) -> tuple[ImageFile.ImageFile, int]:
     """The picture in a file, not yet decoded, and the EXIF orientation in which it is stored.
 
     Its metadata is left behind, except for the colour profile.
@@ -98,7 +98,7 @@ def opened(data: bytes) -> tuple[Image.Image, int]:
     data, orientation, icc_profile = contents(data)
     with pillow_fails("decode the photo"):
         if kind == "JPEG":  # not by Image.open, which warns of 89 megapixels and more
-            image: Image.Image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+            image: ImageFile.ImageFile = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         else:
             image = Image.open(io.BytesIO(data), formats=[kind])
     if kind in ("WEBP", "AVIF"):
@@ -126,18 +126,13 @@ def turned(image: Image.Image, orientation: int) -> Image.Image:
     return upright
 
 
-def resizable(image: Image.Image) -> Image.Image:
-    """The picture in a mode in which Pillow can mix neighbouring pixels."""
-    if image.mode in ("P", "1", "PA"):
-        return image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return image
-
-
 @contextmanager
 def pillow_fails(to: str) -> Iterator[None]:
     """Turn what Pillow raises into our error: of a damaged picture that may be anything."""
     try:
         yield
+    except InvalidArgument:
+        raise
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise InvalidArgument(f"cannot {to}: {reason}") from error
@@ -169,11 +164,36 @@ def _check_reader(kind: str) -> None:
         )
 
 
-def _load(image: Image.Image, reduction: float = 1) -> None:
+def _decoded(data: bytes, reduction: float) -> tuple[Image.Image, int, Size]:
+    """The picture in a file, the orientation in which it is stored, and its upright size in full.
+
+    Raises:
+        InvalidArgument: as `decoded`.
+    """
+    picture: Image.Image
+    try:
+        picture, orientation = image, _ = opened(data)
+        size = upright_size(image, orientation)
+        _load(image, reduction)
+    except InvalidArgument:
+        kind = kind_of(data)
+        if kind not in MENDED:
+            raise
+        with pillow_fails("decode the photo"):
+            picture, orientation = with_grey_tail(kind, data, opened)
+        return picture, orientation, upright_size(picture, orientation)
+    if kind_of(data) == "JPEG":
+        with pillow_fails("decode the photo"):
+            check_jpeg(image, data, lambda file: _load(opened(file)[0], reduction))
+    return picture, orientation, size
+
+
+def _load(image: ImageFile.ImageFile, reduction: float) -> Image.Image:
     with pillow_fails("decode the photo"):
         if reduction >= 2:
             image.draft(None, (int(image.width / reduction), int(image.height / reduction)))
         image.load()
+    return image
 
 
 def _shrunk(data: bytes) -> Upload | None:
@@ -181,40 +201,15 @@ def _shrunk(data: bytes) -> Upload | None:
     if kind_of(data) != "JPEG" or data.count(b"\xff\xda") > MAX_SHRUNK_SCANS:
         return None
     try:
-        image, orientation = opened(data)
+        image, _ = opened(data)
         progressive = "progressive" in image.info
         most = MAX_SHRUNK_PROGRESSIVE_PIXELS if progressive else MAX_SHRUNK_PIXELS
         if image.width * image.height > most or image.mode not in ("L", "RGB"):
             return None
-        size = upright_size(image, orientation)
-        _load(image, max(image.size) / SHRUNK_SIDE)
+        picture, orientation, size = _decoded(data, max(image.size) / SHRUNK_SIDE)
     except InvalidArgument:
         return None  # damaged: the server's answer says how
-    if _lacks_a_tail(image):
-        return None
-    return Upload(_encode(turned(image, orientation), SHRUNK_QUALITY), size)
-
-
-def _lacks_a_tail(image: Image.Image) -> bool:
-    """Whether the last tenth of a JPEG's rows looks lost."""
-    tail = image.crop((0, image.height * 9 // 10, *image.size))
-    return all(extrema == (MISSING, MISSING) for extrema in tail.convert("RGB").getextrema())
-
-
-def in_8_bits(image: Image.Image) -> Image.Image:
-    """Wide values, whose range is told by none, spread over 0–255; LAB as RGB."""
-    if image.mode == "LAB":
-        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        return image
-    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-    if image.mode.startswith("I;16"):
-        most = 65535.0
-    else:
-        largest = float(values.max())
-        most = next((most for most in (1.0, 255.0, 65535.0) if largest <= most), largest)
-    return Image.fromarray((values.clip(0, most) * (255 / most)).astype(np.uint8))
+    return Upload(_encode(turned(picture, orientation), SHRUNK_QUALITY), size)
 
 
 def _reduced(image: Image.Image) -> Image.Image:

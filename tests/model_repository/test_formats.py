@@ -8,11 +8,12 @@ import sys
 import types
 import zlib
 
+import gazecrop
 import numpy as np
 import pillow_heif
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageCms, ImageDraw, ImageFile
 
 from server.embedded import MODEL_REPOSITORY
 from tests.client.test_container import MALFORMED, chunk, exif, with_chunk, with_segment
@@ -141,11 +142,94 @@ def test_a_tenth_may_be_missing_and_no_half(
         preprocess.load(data[: len(data) // 2], CANVAS)
 
 
+def deflated_strips(image: Image.Image) -> bytes:
+    """A TIFF whose directory stands before its pixels, as streams have it: 16 rows in a strip."""
+    pixels = np.asarray(image)
+    strips = [zlib.compress(pixels[top : top + 16].tobytes()) for top in range(0, len(pixels), 16)]
+    count, entries = len(strips), 9
+    arrays = 14 + 12 * entries
+    start = arrays + 6 + 8 * count
+    offsets = np.cumsum([start, *map(len, strips)])[:-1].tolist()
+    numbers = {256: image.width, 257: image.height, 258: arrays, 259: 8, 262: 2}
+    numbers |= {273: arrays + 6, 277: 3, 278: 16, 279: arrays + 6 + 4 * count}
+    counts = {258: 3, 273: count, 279: count}
+    directory = b"".join(
+        struct.pack("<HHII", tag, 3 if tag == 258 else 4, counts.get(tag, 1), value)
+        for tag, value in numbers.items()
+    )
+    lists = struct.pack(f"<3H{2 * count}I", 8, 8, 8, *offsets, *map(len, strips))
+    head = b"II*\0" + struct.pack("<IH", 8, entries) + directory + bytes(4)
+    return head + lists + b"".join(strips)
+
+
+PARTS: dict[str, tuple[str, dict[str, object]]] = {
+    "RGB": ("JPEG", {}),
+    "L": ("JPEG", {"restart_marker_rows": 1}),
+    "CMYK": ("JPEG", {}),
+    "RGB, progressive": ("JPEG", {"progressive": True}),
+    "RGB in PNG": ("PNG", {}),
+    "RGBA in PNG": ("PNG", {}),
+    "P in PNG": ("PNG", {}),
+    "1 in PNG": ("PNG", {}),
+    "P, interlaced": ("GIF", {}),
+    "P": ("GIF", {"interlace": 0}),
+    "RGB in WebP": ("WEBP", {}),
+    "RGBA in WebP": ("WEBP", {}),
+    "RGB in BMP": ("BMP", {}),
+    "RGB in TIFF": ("TIFF", {}),
+    "L in TIFF": ("TIFF", {"compression": "tiff_lzw"}),
+    "RGB in AVIF": ("AVIF", {}),
+    "RGB in HEIC": ("HEIF", {}),
+    "deflated strips": ("", {}),
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_the_client_cuts_what_the_server_accepts(
+    preprocess: types.ModuleType, image: Image.Image, kind: str
+) -> None:
+    format, options = PARTS[kind]
+    small = image.resize((240, 160))
+    mode = re.split(r"\W", kind)[0]
+    whole = encode(small.convert(mode), format, **options) if format else deflated_strips(small)
+    crop = gazecrop.Saliency([[1]], small.size).crop("3:2")
+    right = np.asarray(crop.apply(whole).convert("RGB"))
+    answers = []
+    for thousandth in (*range(500, 880, 94), *range(880, 1000, 9), 999, 1000):
+        part = whole[: len(whole) * thousandth // 1000]
+        try:
+            preprocess.load(part, CANVAS)
+        except preprocess.Unusable:
+            answers.append(False)
+            with pytest.raises(gazecrop.InvalidArgument, match="cannot decode"):
+                crop.apply(part)
+            continue
+        answers.append(True)
+        cut = np.asarray(crop.apply(part).convert("RGB"))
+        seen = slice(16, None) if format == "BMP" else slice(None, 128)  # it begins at the bottom
+        assert difference(cut[seen], right[seen]) < 5  # of a progressive JPEG details are missing
+    assert answers == sorted(answers)  # once it is enough, more is
+    assert answers[0] is False
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
 def test_what_is_missing_is_grey(preprocess: types.ModuleType, image: Image.Image) -> None:
-    data = encode(image, "PNG")
-    photo = preprocess.load(data[: len(data) * 96 // 100], CANVAS)
-    bottom = photo.pixels[(CANVAS + photo.extent[0]) // 2 - 2]
-    assert np.all(bottom == 128)
+    for data in (encode(image, "PNG"), encode(image, "JPEG"), deflated_strips(image)):
+        part = data[: len(data) * 94 // 100]
+        photo = preprocess.load(part, CANVAS)
+        assert np.all(photo.pixels[(CANVAS + photo.extent[0]) // 2 - 2] == 128)
+        cut = gazecrop.Saliency([[1]], SIZE).crop("3:2").apply(part)
+        assert cut.getpixel((300, 399)) == (128, 128, 128)
+
+
+def test_grey_that_is_there_is_not_missing(
+    preprocess: types.ModuleType, image: Image.Image
+) -> None:
+    grey = image.copy()
+    grey.paste((128, 128, 128), (0, 200, 600, 400))
+    for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}):
+        for data in (encode(grey, **options), encode(grey, **options)[:-2]):
+            assert gazecrop.Saliency([[1]], SIZE).crop("1:1").apply(data).size == (400, 400)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

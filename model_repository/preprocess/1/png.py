@@ -103,8 +103,16 @@ def _chunks(data: bytes) -> Iterator[Chunk]:
         critical = not kind[0] & 0x20  # by the case of its first letter
         check = 0 if critical else zlib.crc32(view[position + 4 : end])
         sound = critical or check == int.from_bytes(data[end : end + 4], "big")
-        yield Chunk(kind, view[position + 8 : end], view[position : end + 4], critical, sound)
+        whole = view[position : end + 4]
+        if kind == b"IDAT" and len(data) < end + 4:  # decoders leave out what is cut off
+            whole = memoryview(_chunk(kind, data[position + 8 : end]))
+        yield Chunk(kind, view[position + 8 : end], whole, critical, sound)
         position = end + 4
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    head, check = len(content).to_bytes(4, "big") + kind, zlib.crc32(kind + content)
+    return head + content + check.to_bytes(4, "big")
 
 
 def _tells_transparency(chunk: Chunk, colour_type: int) -> bool:
