@@ -12,6 +12,7 @@ import gazecrop
 import numpy as np
 import pillow_heif
 import pytest
+import pyvips
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageDraw, ImageFile
 
@@ -142,22 +143,24 @@ def test_a_tenth_may_be_missing_and_no_half(
         preprocess.load(data[: len(data) // 2], CANVAS)
 
 
-def deflated_strips(image: Image.Image) -> bytes:
+def deflated_strips(image: Image.Image, pixels: bytes = b"", space: int = 2) -> bytes:
     """A TIFF whose directory stands before its pixels, as streams have it: 16 rows in a strip."""
-    pixels = np.asarray(image)
-    strips = [zlib.compress(pixels[top : top + 16].tobytes()) for top in range(0, len(pixels), 16)]
+    pixels = pixels or image.tobytes()
+    bits = 8 * len(pixels) // (3 * image.width * image.height)
+    strip = 16 * image.width * 3 * bits // 8
+    strips = [zlib.compress(pixels[at : at + strip]) for at in range(0, len(pixels), strip)]
     count, entries = len(strips), 9
     arrays = 14 + 12 * entries
     start = arrays + 6 + 8 * count
     offsets = np.cumsum([start, *map(len, strips)])[:-1].tolist()
-    numbers = {256: image.width, 257: image.height, 258: arrays, 259: 8, 262: 2}
+    numbers = {256: image.width, 257: image.height, 258: arrays, 259: 8, 262: space}
     numbers |= {273: arrays + 6, 277: 3, 278: 16, 279: arrays + 6 + 4 * count}
     counts = {258: 3, 273: count, 279: count}
     directory = b"".join(
         struct.pack("<HHII", tag, 3 if tag == 258 else 4, counts.get(tag, 1), value)
         for tag, value in numbers.items()
     )
-    lists = struct.pack(f"<3H{2 * count}I", 8, 8, 8, *offsets, *map(len, strips))
+    lists = struct.pack(f"<3H{2 * count}I", bits, bits, bits, *offsets, *map(len, strips))
     head = b"II*\0" + struct.pack("<IH", 8, entries) + directory + bytes(4)
     return head + lists + b"".join(strips)
 
@@ -361,6 +364,28 @@ def test_colours_are_those_of_the_profile(
         for format in ("PNG", "WEBP", "TIFF", "AVIF"):
             data = encode(image, format, icc_profile=broken)
             assert difference(preprocess.load(data, CANVAS).pixels, framed) < 6, format
+
+
+def test_lab_is_read_however_it_is_stored(
+    preprocess: types.ModuleType, image: Image.Image, framed: Pixels
+) -> None:
+    srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    signed = ImageCms.profileToProfile(image, srgb, lab, outputMode="LAB")
+    assert signed
+    by_zero = np.asarray(signed) ^ np.array([0, 128, 128], np.uint8)
+    unsigned = encode(Image.frombytes("LAB", SIZE, by_zero.tobytes()), "TIFF")
+    cie, icc = (struct.pack("<HHIH", 262, 3, 1, space) for space in (8, 9))
+    wide = (by_zero.astype("<u2") << 8).tobytes()
+    floats = pyvips.Image.new_from_array(np.asarray(image), interpretation="srgb")
+    for data in (
+        encode(signed, "TIFF"),
+        encode(signed, "TIFF", compression="tiff_lzw"),
+        unsigned.replace(cie, icc),
+        encode(signed, "TIFF", big_tiff=True),
+        deflated_strips(image, wide, 9),
+        *(floats.colourspace(space).tiffsave_buffer(tile=True) for space in ("lab", "labs")),
+    ):
+        assert difference(preprocess.load(data, CANVAS).pixels, framed) < 3
 
 
 def test_a_png_is_shown_with_its_gamma(preprocess: types.ModuleType, image: Image.Image) -> None:

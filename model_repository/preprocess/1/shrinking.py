@@ -78,7 +78,7 @@ def check_rows(there: int, all: int) -> None:
 
 def with_lost_rows(image: Any, rows: int) -> Any:
     """An image of which that many rows are there, with grey for the rest."""
-    white = WHITES.get(image.format, 255)
+    white = WHITES.get(image.format, 0)  # of numbers whose range nothing tells: black
     grey = [LOST / 255 * white] * image.bands
     if image.hasalpha():
         grey[-1] = white
@@ -170,6 +170,8 @@ def _parted(values: Values) -> list[Values]:
 def _srgb(raster: Raster) -> Pixels:
     """The colours of few pixels without opacity, by their profile if it is a sound one."""
     values, white = raster.values, raster.white
+    if raster.space == "lab":
+        return _of_lab(values, white)
     if white is None:
         return _three(_whole(_spread(values)))
     if raster.profile:
@@ -182,9 +184,17 @@ def _srgb(raster: Raster) -> Pixels:
     if raster.space == "cmyk":  # as browsers do
         inks = values.astype(np.float32) / white
         return _whole(255 * (1 - inks[..., :3]) * (1 - inks[..., 3:4]))
-    if raster.space == "lab" or raster.space == "labs":
-        return _three(_image(raster).colourspace("srgb").numpy())
     return _three(values if white == 255 else (values >> 8).astype(np.uint8))
+
+
+def _of_lab(values: Values, white: int | None) -> Pixels:
+    """Of whole numbers a and b are neutral in the middle; floats are what they say."""
+    lab = values[..., :3].astype(np.float32)
+    if white is not None:
+        lab[..., 0] *= 100 / white
+        lab[..., 1:] = lab[..., 1:] * (256 / (white + 1)) - 128
+    image = pyvips.Image.new_from_array(lab, interpretation="lab")
+    return _three(image.colourspace("srgb").numpy())
 
 
 def _image(raster: Raster) -> Any:
