@@ -126,9 +126,10 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _decode(data: bytes, frame: Frame, height: int, width: int) -> Pixels:
-    if len(frame.components) in (1, 3):
+    decode = {1: _decode_sound, 3: _decode_sound, 4: _decode_inks}.get(len(frame.components))
+    if decode is not None:
         try:
-            return _decode_sound(data, height, width)
+            return decode(data, height, width)
         except ValueError:  # warnings too; and TurboJPEG knows the common samplings alone
             pass
     return _decode_leniently(data, frame, height, width)
@@ -137,6 +138,14 @@ def _decode(data: bytes, frame: Frame, height: int, width: int) -> Pixels:
 def _decode_sound(data: bytes, height: int, width: int) -> Pixels:
     """Decode at the smallest eighth (libjpeg-turbo's DCT scaling) that is large enough."""
     return simplejpeg.decode_jpeg(data, "RGB", min_height=height, min_width=width, min_factor=1)
+
+
+def _decode_inks(data: bytes, height: int, width: int) -> Pixels:
+    """The same of a photo in CMYK, which files hold inverted."""
+    inks = simplejpeg.decode_jpeg(data, "CMYK", min_height=height, min_width=width, min_factor=1)
+    np.invert(inks, out=inks)
+    profile = shrinking.profile_of(pyvips.Image.jpegload_buffer(data))
+    return shrinking.of_inks(inks, profile, height, width)
 
 
 def _decode_leniently(data: bytes, frame: Frame, height: int, width: int) -> Pixels:

@@ -29,7 +29,7 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 # White hides what is drawn on nothing in a luminance of that and more. On this dark grey, crops at
 # 1:2 keep at least 0.95 of a white logo; on black 0.84.
 LIGHT, DARK = 200, 96
-BLOB = pyvips.GValue.blob_type
+PROFILE, BLOB = "icc-profile-data", pyvips.GValue.blob_type
 
 pyvips.block_untrusted_set(True)
 pyvips.cache_set_max(0)  # no photo comes twice
@@ -98,8 +98,6 @@ def reduced(image: Any, height: int, width: int) -> tuple[Pixels, Pixels | None]
     """The same before it is flattened: colours [h, w, 3], and opacity [h, w] if it is not full."""
     storage, has_alpha = image.format, bool(image.hasalpha())
     across, down = max(1, image.width // (2 * width)), max(1, image.height // (2 * height))
-    profile = "icc-profile-data"
-    profile = image.get(profile) if image.get_typeof(profile) else None
     small = image.premultiply() if has_alpha else image
     if across > 1 or down > 1:
         small = small.shrink(across, down, ceil=True)
@@ -107,10 +105,15 @@ def reduced(image: Any, height: int, width: int) -> tuple[Pixels, Pixels | None]
         small.numpy().reshape(small.height, small.width, small.bands),
         WHITES.get(storage),
         image.interpretation,
-        profile,
+        profile_of(image),
         has_alpha,
     )
     return _finished(raster, height, width)
+
+
+def profile_of(image: Any) -> bytes | None:
+    """The ICC profile of a libvips image."""
+    return image.get(PROFILE) if image.get_typeof(PROFILE) else None
 
 
 def of_pillow(image: Image.Image, height: int, width: int) -> Pixels:
@@ -132,6 +135,11 @@ def of_array(pixels: NDArray[np.uint8], profile: bytes | None, height: int, widt
         return of_pillow(image, height, width)
     space = "srgb" if values.shape[2] == 3 else "b-w"
     return flattened(*_finished(Raster(values, 255, space, profile, False), height, width))
+
+
+def of_inks(inks: NDArray[np.uint8], profile: bytes | None, height: int, width: int) -> Pixels:
+    """The same of CMYK [h, w, 4], where 0 is no ink."""
+    return _finished(Raster(inks, 255, "cmyk", profile, False), height, width)[0]
 
 
 def flattened(colours: Pixels, alpha: Pixels | None) -> Pixels:
@@ -177,13 +185,16 @@ def _srgb(raster: Raster) -> Pixels:
     if raster.profile:
         try:
             image = _image(raster).copy()
-            image.set_type(BLOB, "icc-profile-data", raster.profile)
+            image.set_type(BLOB, PROFILE, raster.profile)
             return _three(image.icc_transform("srgb", embedded=True, depth=8).numpy())
         except pyvips.Error:  # it is damaged, or of another number of colours
             pass
     if raster.space == "cmyk":  # as browsers do
-        inks = values.astype(np.float32) / white
-        return _whole(255 * (1 - inks[..., :3]) * (1 - inks[..., 3:4]))
+        paper = white - values  # that shows between the inks
+        black = np.repeat(paper[..., 3:4], 3, axis=2)
+        return cv2.multiply(
+            np.ascontiguousarray(paper[..., :3]), black, scale=255 / white**2, dtype=cv2.CV_8U
+        )
     return _three(values if white == 255 else (values >> 8).astype(np.uint8))
 
 
