@@ -313,13 +313,11 @@ def test_a_signal_leaves_whole_files(
     for index in range(300):
         (tmp_path / f"{index}.jpg").symlink_to(photo)
     command = [sys.executable, "-m", "gazecrop", "crop", ".", "--server", grpc]
-
-    def heed() -> None:  # a shell has its background jobs ignore SIGINT, and so would the command
-        signal.signal(number, signal.SIG_DFL)
-
-    with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, preexec_fn=heed
-    ) as process:
+    # A shell has its background jobs ignore SIGINT, and so would the command. A `preexec_fn`, which
+    # could say otherwise, forks this process, and gRPC's threads in it may abort the copy.
+    former = signal.signal(number, signal.default_int_handler)
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        signal.signal(number, former)
         assert process.stdout
         process.stdout.readline()
         process.send_signal(number)

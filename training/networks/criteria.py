@@ -10,6 +10,8 @@ in the maps' own layers and in all that read them (Theis et al., 2018, weigh by 
     random                  any
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -46,20 +48,26 @@ def weight_norms(student: Student) -> Importance:
     return norms
 
 
-def choose(sizes: StudentSizes, importance: Importance, criterion: Criterion) -> Removal:
+def choose(
+    sizes: StudentSizes,
+    importance: Importance,
+    criterion: Criterion,
+    least: Mapping[str, int] = MappingProxyType({}),
+) -> Removal:
     """The next `GROUP` maps to remove: the cheapest loss for the saving.
 
     Args:
         sizes: of the network now.
         importance: of each map; for the Fisher criteria Δ in nats.
         criterion: how to weigh loss against cost.
+        least: maps that must stay, by group; `GROUP` where it says nothing.
 
     Raises:
         ValueError: every group is down to its last maps.
     """
     best, removal = np.inf, None
     for group in groups(sizes):
-        if width(sizes, group) <= GROUP:
+        if width(sizes, group) - GROUP < least.get(group, GROUP):
             continue
         maps = np.argsort(importance[group], kind="stable")[:GROUP]
         loss = float(importance[group][maps].sum())

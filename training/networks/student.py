@@ -54,6 +54,7 @@ def _mobilenet_v2_blocks() -> tuple[BlockSizes, ...]:
     return tuple(blocks)
 
 
+READOUT = ("lateral", "readout")  # sizes of its maps
 RARELY = -2.0  # logit of a cell's integrity at first: few cells belong to heads or text
 
 
@@ -245,24 +246,26 @@ def expect_rarely(student: Student) -> None:
 
 
 def continued(path: Path, sizes: StudentSizes) -> Student:
-    """An earlier student on another canvas and grid, to learn on.
+    """An earlier student on another canvas and grid, and with a wider readout, to learn on.
 
-    One that knows the density alone gives the new one its first row of scores; the second begins
-    as a small random one that finds nothing.
+    Maps that the earlier one has not begin at random, and nothing that it has reads them, so its
+    density stays. One that knows the density alone gives the new one its first row of scores; the
+    second begins as a small random one that finds nothing.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is not a student's checkpoint.
     """
     earlier = load_sizes(path)
-    student = Student(dataclasses.replace(earlier, canvas=sizes.canvas, grid=sizes.grid))
-    weights = safetensors.torch.load_file(path)
+    wider = {name: max(getattr(earlier, name), getattr(sizes, name)) for name in READOUT}
+    student = Student(dataclasses.replace(earlier, canvas=sizes.canvas, grid=sizes.grid, **wider))
     expect_rarely(student)
     state = student.state_dict()
-    for name, weight in weights.items():
-        if name.startswith("readout.score."):
-            weight = torch.cat([weight, state[name][len(weight) :]])
-        state[name] = weight
+    for name, weight in safetensors.torch.load_file(path).items():
+        corner = tuple(slice(length) for length in weight.shape)
+        if weight.ndim > 1:
+            state[name][corner[:1]] = 0
+        state[name][corner] = weight
     student.load_state_dict(state)
     return student
 

@@ -9,6 +9,7 @@ time are saved. The student is saved after each round, so an interrupt loses a f
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,9 @@ def _narrow(
 ) -> None:
     """Remove maps until the network takes at most `goal` milliseconds; `signal` follows."""
     importance = score(network, signal, recipe.criterion, seed)
+    least = asdict(recipe.least)
     while milliseconds(network.sizes) > goal:
-        removal = choose(network.sizes, importance, recipe.criterion)
+        removal = choose(network.sizes, importance, recipe.criterion, least)
         remove(network, removal)
         for values in (importance, signal):
             values[removal.group] = np.delete(values[removal.group], removal.maps)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from training.networks.backbones import BackboneName
+from training.networks.cost import GROUP
 from training.networks.criteria import Criterion
 from training.networks.student import StudentSizes
 from training.networks.teacher import TeacherSizes
@@ -51,6 +52,14 @@ class Teachers:
 
 
 @dataclass(frozen=True)
+class Least:
+    """Feature maps that pruning leaves to the readout: few more that cost little help much."""
+
+    lateral: int = GROUP
+    readout: int = GROUP
+
+
+@dataclass(frozen=True)
 class Pruning:
     # Modelled times at which a student is kept; the least ends the pruning.
     milliseconds: tuple[float, ...]
@@ -61,6 +70,7 @@ class Pruning:
     rate: float = 2.5e-3  # of SGD with momentum 0.9, as published
     crops: float = 0.2  # share of the examples that are cropped
     shrunk: float = 0.15  # share of the photos that take only a part of the canvas
+    least: Least = field(default_factory=Least)
 
 
 @dataclass(frozen=True)

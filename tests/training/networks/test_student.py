@@ -29,17 +29,20 @@ def test_a_checkpoint_rebuilds_a_network_of_any_widths(tmp_path: Path) -> None:
         assert torch.equal(one, other)
 
 
-def test_an_earlier_student_is_learned_on(tmp_path: Path) -> None:
-    """One of another canvas that knows the density alone."""
-    path, network = tmp_path / "earlier.safetensors", Student(replace(TINY, lateral=16)).eval()
+@pytest.mark.parametrize(("lateral", "readout"), [(16, 16), (8, 8), (24, 8)])
+def test_an_earlier_student_is_learned_on(lateral: int, readout: int, tmp_path: Path) -> None:
+    """One of another canvas and another readout that knows the density alone."""
+    path = tmp_path / "earlier.safetensors"
+    network = Student(replace(TINY, lateral=lateral, readout=readout)).eval()
     student.save(network, path)
     weights = load_file(path)
     for name in ("readout.score.weight", "readout.score.bias"):
         weights[name] = weights[name][:1].clone()
     del weights["finalizer.log_sigma_integrity"]
     save_file(weights, path, {"sizes": network.sizes.to_json()})
-    continued = student.continued(path, replace(TINY, canvas=96, grid=12)).eval()
-    assert continued.sizes == replace(network.sizes, canvas=96, grid=12)
+    wanted = replace(TINY, canvas=96, grid=12, lateral=16, readout=16)
+    continued = student.continued(path, wanted).eval()
+    assert continued.sizes == replace(wanted, lateral=max(lateral, 16))
     picture = torch.rand(1, 3, 96, 96)
     with torch.inference_mode():
         assert torch.allclose(continued.scores(picture)[:, 0], network.scores(picture)[:, 0])

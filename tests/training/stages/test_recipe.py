@@ -19,14 +19,14 @@ SCHEDULE = "schedule = { steps = 480, rate = 1.5e-3, weight_decay = 0.0, average
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("seed = 0", "sead = 0"), "line 6: sead: unknown"),
+        (("seed = 0", "sead = 0"), "line 5: sead: unknown"),
         (("shipped_milliseconds", "# shipped_milliseconds"), "shipped_milliseconds"),
         (
             ("[distillation]\nsteps", "[distillation]\nstops"),
             "line {}: distillation.stops: unknown",
         ),
-        (("seed = 0", "seed = 0.5"), "line 6: seed: a whole number is needed, not 0.5"),
-        (("seed = 0", "seed = true"), "line 6: seed: a whole number is needed, not True"),
+        (("seed = 0", "seed = 0.5"), "line 5: seed: a whole number is needed, not 0.5"),
+        (("seed = 0", "seed = true"), "line 5: seed: a whole number is needed, not True"),
         (("seeds = [21, 22]", "seeds = 21"), "line {}: averaging.seeds: an array is needed"),
         (("steps = 480", "steps = '480'"), "line {}: teachers.schedule.steps: a whole number"),
         (
