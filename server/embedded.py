@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from server import health, leftovers, region_names
+from server import health, lack_of_room, leftovers, region_names
 
 MODEL_REPOSITORY = Path(__file__).parents[1] / "model_repository"
 BACKENDS = Path(__file__).parent / "backends"
@@ -270,6 +270,7 @@ def _assemble_backends(folder: Path) -> Path:
     (backends / "python" / stub.name).chmod(0o755)
     region_names.hide(backends / "python" / stub.name)
     region_names.hide(backends / "python" / "libtriton_python.so")
+    lack_of_room.name(backends / "python" / "libtriton_python.so")
     shutil.copytree(BACKENDS, backends, dirs_exist_ok=True)
     return backends
 

@@ -138,7 +138,9 @@ def test_a_stop_answers_what_has_begun_and_refuses_the_rest(tmp_path: Path) -> N
     assert set(outcomes) == {"answered", "StatusCode.UNAVAILABLE"}, outcomes
 
 
-def test_what_clients_need_not_is_closed_and_errors_name_no_region(tmp_path: Path) -> None:
+def test_what_clients_need_not_is_closed_and_uploads_without_room_are_refused(
+    tmp_path: Path,
+) -> None:
     with server(tmp_path) as (_, http, grpc):
         for method, path in (
             ("GET", "systemsharedmemory/status"),
@@ -157,7 +159,11 @@ def test_what_clients_need_not_is_closed_and_errors_name_no_region(tmp_path: Pat
             ):
                 with pytest.raises(InferenceServerException, match="restricted"):
                     call()
+        large = infer(grpc, bytes(21 * 2**20))
+        assert large.startswith("StatusCode.INVALID_ARGUMENT")
+        assert "at most 20,971,520 are accepted" in large
         enormous = infer(grpc, bytes(400 * 2**20))
+        assert enormous.startswith("StatusCode.UNAVAILABLE")
         assert "shared memory pool" in enormous
         assert "gazecrop-" not in enormous
         assert infer(grpc, PHOTO) == "answered"
