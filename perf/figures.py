@@ -51,8 +51,8 @@ CROPPERS = {  # row of docs/croppers.json → what the documents call it
     "best possible": "best possible",
 }
 CRITERIA = {  # row of docs/criteria.json → what the documents call it
+    "fisher per millisecond": "Fisher over time",
     "fisher per operation": "Fisher over operations",
-    "fisher and cost": "Fisher with operations, 0.03 nats a GMAC",
     "fisher": "Fisher without cost",
     "l1": "L1 of the weights",
     "random": "random",
@@ -122,11 +122,20 @@ def criteria() -> str:
     """Validation losses by the criterion of pruning."""
     rows = _measured("criteria.json")
     return _table(
-        ("criterion", "while pruning", "fine-tuned"),
+        ("criterion", "GMAC", "while pruning", "fine-tuned"),
         [
-            ("before pruning", "–", f"{rows['distilled']['loss']:.3f}"),
+            (
+                "before pruning",
+                f"{rows['distilled']['gmac']:.3f}",
+                "–",
+                f"{rows['distilled']['loss']:.3f}",
+            ),
             *(
-                (label, f"{rows[row]['pruned loss']:.3f}", f"{rows[row]['loss']:.3f}")
+                (
+                    label,
+                    f"{rows[row]['gmac']:.3f}",
+                    *(f"{rows[row][loss]:.3f}" for loss in ("pruned loss", "loss")),
+                )
                 for row, label in CRITERIA.items()
             ),
         ],

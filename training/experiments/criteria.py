@@ -23,7 +23,14 @@ from training.stages.targets import distillation_examples, learn
 def compare(run: Run) -> None:
     recipe, validation = run.recipe, validation_examples(run)
     schedule = replace(recipe.finetuning, steps=recipe.ablation.steps)
-    results = {"distilled": {"loss": validation_loss(distil(run), validation, run)}}
+    distilled = distil(run)
+    results = {
+        "distilled": {
+            "milliseconds": milliseconds(distilled.sizes),
+            "gmac": macs(distilled.sizes) / GMAC,
+            "loss": validation_loss(distilled, validation, run),
+        }
+    }
     for criterion in CRITERIA:
         name = f"ablation/{criterion.replace(' ', '-')}"
         time = recipe.ablation.milliseconds

@@ -24,7 +24,8 @@ def read_curve(file: Path) -> tuple[list[float], list[float]]:
 
 def draw(run: Path, out: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    axes.plot(*read_curve(run / "pruned" / "curve.jsonl"), "k-", lw=2, label="the shipped run")
+    if (shipped := run / "pruned" / "curve.jsonl").exists():
+        axes.plot(*read_curve(shipped), "k-", lw=2, label="the shipped run")
     ablation = run / "ablation.json"
     finetuned = json.loads(ablation.read_text()) if ablation.exists() else {}
     for file in sorted((run / "ablation").glob("*/curve.jsonl")):
