@@ -36,6 +36,7 @@ from gazecrop._window import (
     Constraints,
     Integrity,
     Method,
+    centred,
     choose,
     choose_several,
     kept,
@@ -245,8 +246,12 @@ class Saliency:
         return across * self.size[0], down * self.size[1]
 
     @cached_property
+    def _weights(self) -> NDArray[np.float64]:
+        return centred(self.density)
+
+    @cached_property
     def _spared(self) -> Integrity | None:
-        return None if self.integrity is None else Integrity.of(self.integrity, self.density)
+        return None if self.integrity is None else Integrity(self.integrity, self.density)
 
     @cached_property
     def _things(self) -> Things | None:
@@ -275,9 +280,9 @@ class Saliency:
             marks = marks[0] * 2, marks[1] * 2
         candidates = Candidates(marks, self.size, window, constraints, target)
         rects = (
-            [choose(self.density, self._spared, tolerance, candidates, options.method)]
+            [choose(self._weights, self._spared, tolerance, candidates, options.method)]
             if n == 1
-            else choose_several(self.density, self._spared, tolerance, candidates, n)
+            else choose_several(self._weights, self._spared, tolerance, candidates, n)
         )
         crops = [self._described(rect, ratio, options.min_kept) for rect in rects]
         return sorted(crops, key=lambda crop: -crop.kept) if n > 1 else crops

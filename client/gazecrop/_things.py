@@ -7,6 +7,7 @@ top. It is cut if a tenth of it or more lies on either side.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from gazecrop._window import covered
 
 LEAST = 0.2  # of a cell, to count among a thing's
 TOP = 0.4  # of the fullest of a thing's cells
+FALL = 1e-6  # of a flat top, from the map's first cell to its last
 UNCUT = 0.1  # of a thing: what may lie beyond an edge
 
 
@@ -50,28 +52,35 @@ class Things:
         self.integrity = integrity
         tops = _tops(integrity)
         thing = (integrity >= LEAST) & (integrity.ravel()[tops] >= TOP)
-        numbers, labels = np.unique(np.where(thing, tops, integrity.size), return_inverse=True)
-        self.count = len(numbers) - bool(numbers[-1] == integrity.size)
-        self.labels = labels.reshape(integrity.shape)
+        has_thing = np.zeros(integrity.size, bool)
+        has_thing[tops[thing]] = True
+        self.count = int(has_thing.sum())
+        numbers = has_thing.cumsum() - 1
+        self.labels = np.where(thing, numbers[tops], self.count)
+        self._wholes = self._sums(integrity)
 
     def cut(self, density: NDArray[np.float32], size: Size, rect: Rect) -> tuple[Cut, ...]:
         """What a window cuts, most attention first."""
         inside = covered(density.shape, size, rect)
-        wholes, parts, attention = (
-            np.bincount(self.labels.ravel(), weights.ravel(), self.count + 1)[: self.count]
-            for weights in (self.integrity, self.integrity * inside, density * inside)
-        )
-        shares = parts / wholes
+        shares = self._sums(self.integrity * inside) / self._wholes
         halved = np.flatnonzero((shares >= UNCUT) & (shares <= 1 - UNCUT))
+        if not len(halved):
+            return ()
+        attention = self._sums(density * inside)
         cuts = (Cut(self._box(i, size), float(shares[i]), float(attention[i])) for i in halved)
         return tuple(sorted(cuts, key=lambda cut: -cut.attention))
 
+    def _sums(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        """How much of the weights [h, w] each thing has, [count]."""
+        sums = np.bincount(self.labels.ravel(), weights.ravel(), self.count + 1)[: self.count]
+        return np.asarray(sums, np.float64)
+
     def _box(self, label: int, size: Size) -> Rect:
-        rows, columns = (self.labels == label).nonzero()
         height, width = self.labels.shape
-        left, top = columns.min() * size[0] / width, rows.min() * size[1] / height
-        right = (columns.max() + 1) * size[0] / width
-        bottom = (rows.max() + 1) * size[1] / height
+        cells = self.labels == label
+        rows, columns = cells.any(axis=1).nonzero()[0], cells.any(axis=0).nonzero()[0]
+        left, top = columns[0] * size[0] / width, rows[0] * size[1] / height
+        right, bottom = (columns[-1] + 1) * size[0] / width, (rows[-1] + 1) * size[1] / height
         left, top = math.floor(left), math.floor(top)
         return Rect(left, top, math.ceil(right) - left, math.ceil(bottom) - top)
 
@@ -79,15 +88,19 @@ class Things:
 def _tops(heights: NDArray[np.float32]) -> NDArray[np.int64]:
     """For each cell of [h, w], the flat index of the top that the steepest way up leads to.
 
-    A flat top counts as falling a little from its first cell on, so that it is one.
+    Cells below `LEAST`, which no thing has, count as tops. A flat top counts as falling a little
+    from its first cell on, so that it is one.
     """
     rows, columns = heights.shape
-    flat_falls = heights - 1e-6 * np.linspace(0, 1, heights.size).reshape(rows, columns)
-    padded = np.pad(flat_falls, 1, constant_values=-1)
+    padded = np.full((rows + 2, columns + 2), -1.0)
+    padded[1:-1, 1:-1] = heights - FALL * np.linspace(0, 1, heights.size).reshape(rows, columns)
+    down, across = np.nonzero(heights >= LEAST - FALL)  # no way up from `LEAST` leaves these
     steps = [(0, 0), (-1, 0), (0, -1), (0, 1), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1)]
-    around = [padded[1 + y : 1 + y + rows, 1 + x : 1 + x + columns] for y, x in steps]
-    ahead = np.array([y * columns + x for y, x in steps])[np.argmax(around, axis=0)]
-    leads_to = np.arange(rows * columns) + ahead.ravel()
-    while not np.array_equal(further := leads_to[leads_to], leads_to):
+    in_padded = np.array([y * (columns + 2) + x for y, x in steps])
+    here = (down + 1) * (columns + 2) + across + 1
+    steepest = padded.ravel()[here[:, None] + in_padded].argmax(axis=1)
+    leads_to = np.arange(rows * columns)
+    leads_to[down * columns + across] += np.array([y * columns + x for y, x in steps])[steepest]
+    while ((further := leads_to[leads_to]) != leads_to).any():
         leads_to = further
-    return np.asarray(leads_to.reshape(rows, columns))
+    return leads_to.reshape(rows, columns)
