@@ -19,7 +19,7 @@ export CHECK_PYTHON
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help crop test docs fuzz detectors test-elsewhere test-pythons test-lowest serve web export export-trt train perf figures lint format lock image clean
+.PHONY: help crop test docs fuzz detectors test-elsewhere test-pythons test-lowest serve web export export-trt train perf soak figures lint format lock image clean
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ figures: .venv/.dev ## write the figures in the documents anew, from what was me
 
 perf: .venv/.perf .venv/perf_analyzer ## measure how fast all is, into perf/report.md; takes minutes [TWITTER=FILE.onnx]
 	@$(BIN)/python -m perf.report $(if $(TWITTER),--twitter "$(TWITTER)")
+
+soak: .venv/.perf ## load the server for half an hour, killing its processes, into perf/report.md [SOAK="--minutes 5"]
+	@$(BIN)/python -m perf.measurements.soak $(SOAK)
+	@$(BIN)/python -m perf.report --write
 
 # Triton's load generator, whose libraries are in nvidia-pytriton's wheel.
 .venv/perf_analyzer: perf/instruments/install.py | .venv/.perf

@@ -15,9 +15,10 @@ NOISE = 5.0
 
 
 @cache
-def jpeg(megapixels: float) -> bytes:
-    """The sample photo as a camera of so many megapixels would store it."""
-    with Image.open(PHOTO) as photo:
+def jpeg(megapixels: float, turn: Image.Transpose | None = None) -> bytes:
+    """The sample photo, turned, as a camera of so many megapixels would store it."""
+    with Image.open(PHOTO) as sample:
+        photo = sample if turn is None else sample.transpose(turn)
         scale = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
         size = round(photo.width * scale), round(photo.height * scale)
         pixels = np.asarray(photo.resize(size, Image.Resampling.BICUBIC), np.float32)
@@ -27,3 +28,8 @@ def jpeg(megapixels: float) -> bytes:
     file = io.BytesIO()
     Image.fromarray(noisy).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
+
+
+def turned(megapixels: float) -> list[bytes]:
+    """Eight photos where people look in other places: the sample turned and mirrored."""
+    return [jpeg(megapixels, turn) for turn in (None, *Image.Transpose)]

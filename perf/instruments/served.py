@@ -38,11 +38,16 @@ def network_file() -> Path:
 
 
 class InProcess:
-    """The ensemble's steps as functions, on one thread."""
+    """The ensemble's steps as functions, on one thread.
+
+    Attributes:
+        unusable: what they raise of a file that is no photo.
+    """
 
     def __init__(self) -> None:
         cv2.setNumThreads(1)
         self._photo = _photo_module()
+        self.unusable: type[Exception] = self._photo.Unusable
         pixels = next(out for out in config(PREPROCESS)["output"] if out["name"] == "PIXELS")
         self._canvas = int(pixels["dims"][0])
         self._network = open_network(NETWORK_FOLDER, config(NETWORK))

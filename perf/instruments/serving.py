@@ -14,7 +14,7 @@ from gazecrop import Client
 from server import embedded
 from server.embedded import ServerError
 
-__all__ = ["Server", "ServerError", "serve"]
+__all__ = ["Server", "ServerError", "free_address", "serve"]
 
 SECONDS = 60  # for an answer
 
@@ -57,7 +57,7 @@ def serve(repository: Path | None = None, options: tuple[str, ...] = ()) -> Iter
         ServerError: it does not start; the message ends with its log.
     """
     started = time.perf_counter()
-    address = _free_address()
+    address = free_address()
     with tempfile.TemporaryFile("w+") as log:
         try:
             with embedded.run(address, repository, log, options) as process:
@@ -67,7 +67,7 @@ def serve(repository: Path | None = None, options: tuple[str, ...] = ()) -> Iter
             raise ServerError(f"{error}\n{log.read()}") from error
 
 
-def _free_address() -> embedded.Address:
+def free_address() -> embedded.Address:
     with socket.socket() as http, socket.socket() as grpc, socket.socket() as metrics:
         ports = []
         for probe in (http, grpc, metrics):

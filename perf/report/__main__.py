@@ -5,9 +5,9 @@
     python -m perf.report --quick --out FOLDER     a rehearsal in seconds; its figures mean nothing
 
 Measuring takes about ten minutes and wants the machine for itself. The figures go into
-perf/report.json; perf/report.md, docs/load.png and docs/quality-over-cost.png are made from it and
-from docs/croppers.json, which `perf.measurements.quality` has left. --out names another folder
-for all of them.
+perf/report.json; perf/report.md, docs/load.png and docs/quality-over-cost.png are made from it,
+from docs/croppers.json, which `perf.measurements.quality` has left, and from perf/soak.json, which
+`perf.measurements.soak` has. --out names another folder for all of them.
 """
 
 import argparse
@@ -15,14 +15,15 @@ import json
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from types import FrameType
 
 from perf.croppers import names
 from perf.instruments.analyzer import AnalyzerError
+from perf.instruments.progress import Progress
 from perf.instruments.serving import ServerError
 from perf.measurements.load import OPEN_LOOP
+from perf.measurements.soak import results as soak
 from perf.report import results
 from perf.report.plots import draw_load, draw_quality
 from perf.report.results import QUICK, Plan, Results
@@ -60,19 +61,8 @@ def write(measured: Results, gaps: Gaps, texts: Path, pictures: Path) -> list[Pa
     load_link, quality_link = (
         Path(os.path.relpath(file, texts)).as_posix() if file else None for file in (load, quality)
     )
-    report.write_text(markdown(measured, gaps, str(load_link), quality_link), "utf-8")
+    report.write_text(markdown(measured, gaps, soak.read(), str(load_link), quality_link), "utf-8")
     return [report, load, *([quality] if quality else [])]
-
-
-class Progress:
-    """A line for each thing done, with the minutes since the start."""
-
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-
-    def __call__(self, text: str) -> None:
-        minutes, seconds = divmod(int(time.monotonic() - self.started), 60)
-        print(f"{minutes:2}:{seconds:02}  {text}", flush=True)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -4,17 +4,25 @@ from collections.abc import Mapping
 
 from perf.instruments.tables import table
 from perf.measurements import bound, cache, growth, load, network, overload, speed
+from perf.measurements.soak import results as soak
 from perf.report.findings import findings
 from perf.report.results import BUSY, IN_FLIGHT, Results
 
 Gaps = Mapping[str, Mapping[str, float]]  # by fixation set and tool: the gap closed
 
 
-def markdown(results: Results, gaps: Gaps, load_plot: str, quality_plot: str | None) -> str:
+def markdown(
+    results: Results,
+    gaps: Gaps,
+    soaked: soak.Soak | None,
+    load_plot: str,
+    quality_plot: str | None,
+) -> str:
     """The report.
 
     Args:
         gaps: how well the tools crop.
+        soaked: what came of the last soak, if there was one.
         load_plot, quality_plot: addresses of the pictures; None where there is none.
     """
     sections = {
@@ -33,6 +41,7 @@ def markdown(results: Results, gaps: Gaps, load_plot: str, quality_plot: str | N
         + cache.markdown(results.cached),
         "The same job, other tools": _peers(results) + _quality(gaps, quality_plot),
         "Growth": _growth(results),
+        "Soak": _soak(soaked),
     }
     parts = [f"{'#' if n == 0 else '##'} {title}\n\n" for n, title in enumerate(sections)]
     return "\n".join(map("".join, zip(parts, sections.values(), strict=True)))
@@ -98,4 +107,18 @@ def _growth(results: Results) -> str:
         f"{growth.instances_markdown(results.instances)}\n"
         f"Private memory of the server's processes over requests for {growth.MEMORY_MEGAPIXELS} "
         f"MP:\n\n{growth.memory_markdown(results.endurance)}"
+    )
+
+
+def _soak(measured: soak.Soak | None) -> str:
+    if measured is None:
+        return "Not measured: `make soak` takes half an hour.\n"
+    plan = measured.plan
+    return (
+        f"{measured.seconds / 60:.0f} minutes of photos of {soak.MEGAPIXELS} MP at random times, "
+        f"at {plan.share:.0%} of what the server sustains, {plan.hostile:.0%} of them hostile "
+        "files, through the public client on the same cores; each minute a process of the server "
+        "was killed at random. Every answer was compared with the one before the kills. Measured "
+        "by `make soak` (`python -m perf.measurements.soak`) into [soak.json](soak.json), on\n"
+        f"\n{measured.machine.markdown()}\n{soak.markdown(measured)}"
     )

@@ -7,6 +7,7 @@ from PIL import Image
 
 from perf.croppers import GAZECROP, TWITTER
 from perf.instruments.timing import cores
+from perf.measurements.soak import results as soak
 from perf.report import __main__ as report
 from perf.report import results
 from perf.report.findings import findings
@@ -19,7 +20,9 @@ PUBLISHED = results.read(FIGURES)
 
 def test_the_published_texts_are_written_from_the_published_figures(tmp_path: Path) -> None:
     gaps = report.read_gaps()
-    text = markdown(PUBLISHED, gaps, "../docs/load.png", "../docs/quality-over-cost.png")
+    text = markdown(
+        PUBLISHED, gaps, soak.read(), "../docs/load.png", "../docs/quality-over-cost.png"
+    )
     assert (ROOT / "perf" / "report.md").read_text("utf-8") == text
 
 
@@ -40,11 +43,12 @@ def test_other_figures_make_other_findings() -> None:
 
 
 def test_busy_neighbours_and_missing_quality_are_told() -> None:
-    text = markdown(PUBLISHED, {}, "load.png", None)
+    text = markdown(PUBLISHED, {}, None, "load.png", None)
+    assert "make soak" in text
     assert "quality is not shown" in text
     assert "Other programs" not in text
     busy = replace(PUBLISHED, neighbours=1.5)
-    assert "up to 1.5 cores" in markdown(busy, {}, "load.png", None)
+    assert "up to 1.5 cores" in markdown(busy, {}, None, "load.png", None)
 
 
 def test_a_rehearsal_measures_and_writes_everything(
