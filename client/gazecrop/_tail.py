@@ -23,6 +23,8 @@ Rows: TypeAlias = NDArray[np.bool_]  # of a picture from the top: which are ther
 ENOUGH = 0.9
 STRIP = 16  # rows of a PNG or TIFF that the server decodes at once
 BITS_PER_SAMPLE, COMPRESSION, ROWS_PER_STRIP = 258, 259, 278  # tags of TIFF
+AT_ONCE = 256  # rows that are compared, which takes memory
+MAX_PIXELS = 128_000_000  # the server takes no larger photos
 PART = 8192  # bytes of a strip that libtiff reads in parts
 LOST = 128
 GREYS: dict[str, int | tuple[int, ...]] = {
@@ -58,10 +60,11 @@ def with_grey_tail(
         (one, orientation), (other, _) = (open(data + missing * filling) for filling in PADDINGS)
     else:
         (one, orientation), (other, _) = open(data), open(data)
+        if math.prod(one.size) > MAX_PIXELS:
+            raise ValueError("it is damaged, and has too many pixels")
         for image, ground in zip((one, other), GROUNDS, strict=True):
             _decode_over(ground, image)
-    same = np.asarray(one) == np.asarray(other)
-    there = _rows(kind, one, same.reshape(*same.shape[:2], -1).all(axis=2))
+    there = _rows_there(kind, one, other)
     check_share(np.count_nonzero(there), len(there))
     return _greyed(one, there), orientation
 
@@ -117,18 +120,25 @@ def _decode_over(ground: int, image: ImageFile.ImageFile) -> None:
         image.tile = []  # so that nothing is decoded again
 
 
-def _rows(kind: str, image: ImageFile.ImageFile, there: Rows) -> Rows:
-    """Which rows count as there, by which pixels are."""
-    if kind == "GIF":  # its rows may come in another order
-        if image.has_transparency_data:
-            there = there & (np.asarray(image.convert("RGBA"))[..., 3] > 0)
-        return there.any(axis=1)
-    whole = there.all(axis=1)
-    rows = len(whole) if whole.all() else int(whole.argmin())
-    if rows < len(whole) and kind != "WEBP":
-        rows -= rows % (_rows_per_strip(image) if isinstance(image, TiffImageFile) else 1)
+def _rows_there(kind: str, one: ImageFile.ImageFile, other: Image.Image) -> Rows:
+    """Which rows are, by what two decoded pictures of a file have in common."""
+    parts = []
+    for top in range(0, one.height, AT_ONCE):
+        box = (0, top, one.width, min(top + AT_ONCE, one.height))
+        part = one.crop(box)
+        same = np.asarray(part) == np.asarray(other.crop(box))
+        same = same.reshape(*same.shape[:2], -1).all(axis=2)
+        if kind == "GIF" and one.has_transparency_data:
+            same &= np.asarray(part.convert("RGBA"))[..., 3] > 0
+        parts.append(same.any(axis=1) if kind == "GIF" else same.all(axis=1))
+    there = np.concatenate(parts)
+    if kind == "GIF" or there.all():  # whose rows may come in another order
+        return there
+    rows = int(there.argmin())
+    if kind != "WEBP":
+        rows -= rows % (_rows_per_strip(one) if isinstance(one, TiffImageFile) else 1)
         rows -= rows % STRIP
-    return np.arange(len(whole)) < rows
+    return np.arange(len(there)) < rows
 
 
 def _rows_per_strip(image: TiffImageFile) -> int:
