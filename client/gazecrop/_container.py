@@ -30,6 +30,9 @@ ICC_PROFILE = b"ICC_PROFILE\0"
 # Lengths of PNG's ancillary chunks that decide how the pixels look; that of tRNS by colour type
 COLOUR_CHUNKS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1}
 TRANSPARENCY = {0: 2, 2: 6}
+PART_HEAD = 8  # bytes of a WebP's chunk before its content
+WEBP_PIXELS = (b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")  # its chunks that show
+WEBP_FLAGS = 0x12  # of VP8X: that there is opacity, and that it moves
 PALETTE_TYPE = 3
 
 # Formats, as Pillow calls them, by how their files begin; HEIF lists brands of what is inside.
@@ -49,9 +52,9 @@ class Contents(NamedTuple):
     """A photo's file as a decoder should read it.
 
     Attributes:
-        data: the file; of a JPEG or PNG without its metadata.
+        data: the file; of a JPEG, PNG or WebP without its metadata.
         orientation: as EXIF numbers it, 1 to 8; 1 is upright.
-        icc_profile: of a JPEG or PNG, None if it has none that is whole.
+        icc_profile: of a JPEG, PNG or WebP, None if it has none that is whole.
     """
 
     data: bytes
@@ -72,6 +75,8 @@ def contents(data: bytes) -> Contents:
         return _png(data)
     if data.startswith(TIFF):
         return _tiff(data)
+    if KINDS["WEBP"].match(data):
+        return _webp(data)
     return Contents(data)
 
 
@@ -191,6 +196,42 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, bytes, bool]]:
         check = zlib.crc32(data[position + 4 : end]) if ancillary else 0
         yield kind, position, content, check == int.from_bytes(data[end : end + 4], "big")
         position = end + 4
+
+
+def _webp(data: bytes) -> Contents:
+    """With its first frame alone, since decoders refuse a file for anything else in it."""
+    chunks: dict[bytes, bytes] = {}
+    kept, length = [], len(b"WEBP")
+    for kind, whole, size in itertools.islice(_parts(data), MAX_SEGMENTS):
+        if kind not in chunks:
+            chunks[kind] = whole[PART_HEAD:]
+            if kind in WEBP_PIXELS:
+                kept.append(whole)
+                length += size
+    if kept and kept[0].startswith(b"VP8X"):
+        flags = kept[0][PART_HEAD : PART_HEAD + 1]
+        kept[0] = (
+            kept[0][:PART_HEAD]
+            + bytes(flag & WEBP_FLAGS for flag in flags)
+            + kept[0][PART_HEAD + 1 :]
+        )
+    file = b"RIFF" + struct.pack("<I", length & 0xFFFFFFFF) + b"WEBP" + b"".join(kept)
+    return Contents(
+        file, exif_orientation(chunks.get(b"EXIF", b"")), _sound(chunks.get(b"ICCP", b""))
+    )
+
+
+def _parts(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    """A WebP's chunks: kind, the whole as far as it is there, and how long that should be."""
+    position = 12
+    while len(data) >= position + PART_HEAD:
+        length = int.from_bytes(data[position + 4 : position + PART_HEAD], "little")
+        size = PART_HEAD + length + length % 2
+        whole = data[position : position + size]
+        if len(whole) == PART_HEAD + length:  # some leave out the last byte, which says nothing
+            whole += bytes(length % 2)
+        yield data[position : position + 4], whole, size
+        position += size
 
 
 def _inflated(data: bytes) -> bytes | None:

@@ -101,7 +101,7 @@ def opened(data: bytes) -> tuple[ImageFile.ImageFile, int]:
             image: ImageFile.ImageFile = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
         else:
             image = Image.open(io.BytesIO(data), formats=[kind])
-    if kind in ("WEBP", "AVIF"):
+    if kind == "AVIF":
         orientation = exif_orientation(image.info.get("exif") or b"")
     for metadata in ("exif", "xmp", "comment"):
         image.info.pop(metadata, None)

@@ -281,11 +281,31 @@ def test_ancillary_chunks_decide_nothing(preprocess: types.ModuleType) -> None:
         assert np.array_equal(preprocess.load(data, CANVAS).pixels, shown), kind
 
 
-def test_garbage_in_webps_metadata_decides_nothing(
-    preprocess: types.ModuleType, image: Image.Image
+def webps(image: Image.Image) -> dict[str, bytes]:
+    """WebPs in which something beside the photo is wrong."""
+    odd = encode(image, "WEBP", exif=b"odd", icc_profile=b"none", xmp=b"<")
+    plain = encode(image, "WEBP")
+    frames = encode(image, "WEBP", save_all=True, append_images=[image.rotate(90)])
+    second = frames.rindex(b"ANMF")
+    return {
+        "metadata": odd,
+        "flags of metadata that is not there": odd[: odd.index(b"EXIF")],
+        "bytes after the end": plain + b"\0\1\2junk" * 9,
+        "a wrong length": plain[:4] + b"\xff\xff\xff\x7f" + plain[8:],
+        "a later frame": frames[: second + 60] + bytes(400) + frames[second + 460 :],
+        "no later frame": frames[: second + 100],
+    }
+
+
+def test_nothing_beside_its_pixels_spoils_a_webp(
+    preprocess: types.ModuleType, image: Image.Image, framed: Pixels
 ) -> None:
-    data = encode(image, "WEBP", exif=b"garbage", icc_profile=b"none", xmp=b"<")
-    assert preprocess.load(data, CANVAS).size == SIZE
+    crop = gazecrop.Saliency([[1]], SIZE).crop("3:2")
+    for name, data in webps(image).items():
+        photo = preprocess.load(data, CANVAS)
+        assert photo.size == SIZE, name
+        assert difference(photo.pixels, framed) < 6, name
+        assert difference(np.asarray(crop.apply(data).convert("RGB")), np.asarray(image)) < 6, name
 
 
 @pytest.mark.parametrize("format", ["AVIF", "HEIF"])

@@ -17,6 +17,9 @@ HEAD = 8  # bytes of a chunk before its content: its kind and length
 FRAME_HEAD = 16  # bytes of an animation's frame before the chunks in it
 # Bytes that decoding a pixel holds: all of its colours, or its opacity and what that is filtered by
 LOSSLESS, OPACITY = 4.2, 1.8
+# Chunks that show, and the flags of VP8X that announce them. Decoders refuse a file for anything
+# else in it, after it, or in its further frames.
+SHOWN, FLAGS = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"), 0x32
 PADDINGS = (b"\0", b"\xa5")  # for a tail that is missing: what depends on it differs
 
 Size = tuple[int, int]
@@ -41,10 +44,11 @@ def read(data: bytes) -> Source:
     small = size[0] * size[1] <= MAX_WHOLE_PIXELS and frame is None
     decode = _decode_whole if small else _decode_scaled
     pixel = LOSSLESS if b"VP8L" in chunks else OPACITY if b"ALPH" in chunks else 0
+    file = _shown(data)
     return Source(
         "WEBP",
         size,
-        lambda height, width: decode(data, size, chunks.get(b"ICCP"), height, width),
+        lambda height, width: decode(file, size, chunks.get(b"ICCP"), height, width),
         directories.orientation(chunks.get(b"EXIF", b"")),
         memory=round(pixel * size[0] * size[1]),
     )
@@ -55,6 +59,30 @@ def _chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
         length = int.from_bytes(data[start + 4 : start + HEAD], "little")
         yield data[start : start + 4], data[start + HEAD : start + HEAD + length]
         start += HEAD + length + length % 2
+
+
+def _shown(data: bytes) -> bytes:
+    """The file with the first of each chunk that shows, and nothing else."""
+    kept: dict[bytes, bytes] = {}
+    start, length = 12, len(b"WEBP")
+    for _ in range(MAX_CHUNKS):
+        if start + HEAD > len(data):
+            break
+        kind, size = (
+            data[start : start + 4],
+            int.from_bytes(data[start + 4 : start + HEAD], "little"),
+        )
+        end = start + HEAD + size + size % 2
+        if kind in SHOWN and kind not in kept:
+            # Some leave out the last byte of an odd chunk, which says nothing.
+            whole = data[start:end] + bytes(size % 2 and end == len(data) + 1)
+            if kind == b"VP8X" and size:
+                whole = whole[:HEAD] + bytes([whole[HEAD] & FLAGS]) + whole[HEAD + 1 :]
+            kept[kind] = whole
+            length += end - start
+        start = end
+    head = b"RIFF" + (length & 0xFFFFFFFF).to_bytes(4, "little") + b"WEBP"
+    return head + b"".join(kept.values())
 
 
 def _size(chunks: dict[bytes, bytes]) -> tuple[int, int] | None:
