@@ -56,10 +56,10 @@ def supervisor(
     address: Address, log: IO[str] | None = None, options: tuple[str, ...] = ()
 ) -> Iterator["Supervisor"]:
     check_packages()
-    from server.supervisor import Supervisor, restrictions  # which need them
+    from server.supervisor import Supervisor, required  # which need them
 
     secret = secrets.token_urlsafe(24)
-    options = restrictions(secret, options)
+    options = (*options, *required(secret, options))
     with prepare(address, log=log, options=options, cores=_number("CORES")) as triton:
         yield Supervisor(triton, secret)
 

@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 
 from server import instances
+from server.restrictions import closing
 
 MODEL_REPOSITORY = Path(__file__).parents[1] / "model_repository"
-CLOSED = "shared-memory,model-repository,trace,logging,model-config"
 
 
 def command(options: list[str], folder: Path) -> list[str]:
@@ -28,18 +28,8 @@ def command(options: list[str], folder: Path) -> list[str]:
     models = instances.with_instances(
         MODEL_REPOSITORY, folder, instances.suited_to(cores), cached, name
     )
-    return ["tritonserver", f"--model-repository={models}", *_restrictions(options), *options]
-
-
-def _restrictions(options: list[str]) -> list[str]:
-    """Close APIs over both protocols, where the options say nothing of it themselves."""
-    secret = secrets.token_urlsafe(32)
-    names = ("--http-restricted-api", "--grpc-restricted-protocol")
-    return [
-        f"{name}={CLOSED}:gazecrop-operator={secret}"
-        for name in names
-        if not any(option.startswith(f"{name}=") for option in options)
-    ]
+    secret = secrets.token_urlsafe(32)  # that nobody will know
+    return ["tritonserver", f"--model-repository={models}", *closing(secret, options), *options]
 
 
 def _value(option: str) -> str:

@@ -11,7 +11,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
@@ -20,9 +20,8 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 from server import health, instances
 from server.embedded import ServerError, Triton
 from server.processes import LEADER, Processes
+from server.restrictions import KEY, closing, names
 
-KEY = "gazecrop-secret"  # the header that opens what is closed
-CLOSED = "shared-memory,model-repository,trace,logging,model-config"
 REFUSAL = Path(__file__).parent / "refusal.py"
 LOOK_SECONDS = 0.2  # between looks at a request to stop
 ASK_SECONDS = 2.0  # between predictions that we ask for
@@ -33,21 +32,12 @@ FLUSH_SECONDS = 0.3  # for the last answers to leave
 START_TIMES = 3  # starts that fail before we give up
 
 
-def restrictions(secret: str, options: tuple[str, ...]) -> tuple[str, ...]:
-    """Options of tritonserver that close what clients need not, where they say nothing of it."""
-    ours = {
-        "--http-restricted-api": f"{CLOSED}:{KEY}={secret}",
-        "--grpc-restricted-protocol": f"{CLOSED}:{KEY}={secret}",
-        "--model-control-mode": "explicit",  # so that we may load what refuses, at the end
-        "--load-model": "*",
-    }
-    given = {option.partition("=")[0] for option in options}
-    if "--model-control-mode" in given:
-        del ours["--load-model"]
-    return (
-        *options,
-        *(f"{name}={value}" for name, value in ours.items() if name not in given),
-    )
+def required(secret: str, given: Sequence[str]) -> list[str]:
+    """Options that a supervisor needs, where those given say nothing of it."""
+    ours = closing(secret, given)
+    if not names("--model-control-mode", given):  # so that we may load what refuses, at the end
+        ours += ["--model-control-mode=explicit", "--load-model=*"]
+    return ours
 
 
 class Supervisor:
