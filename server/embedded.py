@@ -46,6 +46,7 @@ PACKAGES = {  # import name → distribution, of all that the server and its mod
     "tritonclient": "tritonclient[grpc]",
 }
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}  # of onnxruntime, to its makers
+COMPLETE = "--disable-auto-complete-config"  # else each model's first process only reads it
 READY_SECONDS = 60
 STOP_SECONDS = 15
 STANDARD_ERROR = 2
@@ -217,6 +218,7 @@ def prepare(
         if model_repository is None:
             cached = any(option.startswith("--cache-config") for option in options)
             models, region = _shipped_models(folder, cores, cached)
+            options = (*options, COMPLETE)
         else:  # by a link, since Triton's Python backend dies of a space in a path
             models = folder / "given"
             models.symlink_to(model_repository.resolve())

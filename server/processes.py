@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LEADER = "tritonserver"
+AT_WORK = "RD"  # states of a thread, as proc(5) calls them
 
 
 class Processes:
@@ -36,6 +37,16 @@ class Processes:
             os.close(descriptor)
             died.add(self._watched.pop(descriptor)[1])
         return died
+
+    def are_at_work(self) -> bool:
+        """Whether one that runs an instance computes, or waits for a processor to do so."""
+        for process, name in self._watched.values():
+            if name != LEADER:
+                for stat in Path(f"/proc/{process}/task").glob("*/stat"):
+                    with contextlib.suppress(OSError):  # it has ended meanwhile
+                        if stat.read_text().rpartition(") ")[2][0] in AT_WORK:
+                            return True
+        return False
 
     def close(self) -> None:
         for descriptor in self._watched:

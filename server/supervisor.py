@@ -28,7 +28,7 @@ ASK_SECONDS = 2.0  # between predictions that we ask for
 ANSWER_SECONDS = 10.0  # for each
 ASK_TIMES = 3  # predictions that fail before Triton begins anew
 STOP_SECONDS = 15.0  # for requests in flight
-FLUSH_SECONDS = 0.3  # for the last answers to leave
+IDLE_SECONDS = 1.0  # after which no request waits: batchers sleep half a second at most
 START_TIMES = 3  # starts that fail before we give up
 
 
@@ -134,8 +134,8 @@ class Supervisor:
                     if failures == ASK_TIMES:
                         return f"the server does not predict: {problem}"
                     ask = time.monotonic() + ASK_SECONDS
-        if not self._at_once:
-            self._drain()
+            if not self._at_once:
+                self._drain(processes)
         return None
 
     def _instances(self) -> set[str]:
@@ -174,25 +174,27 @@ class Supervisor:
             return None if error.busy else str(error)
         return None
 
-    def _drain(self) -> None:
+    def _drain(self, processes: Processes) -> None:
         """Answer what has come, refuse what comes.
 
         A model that refuses takes the ensemble's place, where requests that have begun go on
-        with the old one. Its steps are then unloaded, which lasts as long as they work.
+        with the old one. They are answered when all processes have been idle for a while: to
+        unload the models would say so too, but lasts seconds for each process, and for ever where
+        one was replaced.
         """
         try:
             self._load_refusal()
-            deadline = time.monotonic() + STOP_SECONDS
-            for step in ("preprocess", "student"):
-                self._ask(f"models/{step}/unload")
-                while self._state(step) != "UNAVAILABLE":
-                    if self._at_once or time.monotonic() > deadline:
-                        return
-                    time.sleep(0.05)
-            time.sleep(FLUSH_SECONDS)
         except health.NoPrediction as error:
             _say(f"stopping without waiting for requests, since {error}")
             self._triton.stop()
+            return
+        worked = now = time.monotonic()
+        deadline = now + STOP_SECONDS
+        while now < min(worked + IDLE_SECONDS, deadline) and not self._at_once:
+            time.sleep(0.02)
+            now = time.monotonic()
+            if processes.are_at_work():
+                worked = now
 
     def _load_refusal(self) -> None:
         config = instances.read(self._triton.models / "saliency")
@@ -214,12 +216,6 @@ class Supervisor:
             },
         }
         self._ask(f"models/{model}/load", {"parameters": parameters})
-
-    def _state(self, model: str) -> str:
-        for entry in json.loads(self._ask("index")):
-            if entry["name"] == model:
-                return str(entry.get("state", "UNAVAILABLE"))
-        return "UNAVAILABLE"
 
     def _ask(self, path: str, body: object = None) -> bytes:
         address = self._triton.address

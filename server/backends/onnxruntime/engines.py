@@ -3,12 +3,12 @@
 `config` is always a model's configuration as Triton hands it to a backend: `config.pbtxt` as JSON.
 """
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -55,12 +55,16 @@ class OnnxRuntime:
     gains_from_batches = True
 
     def __init__(self, model: Path, config: Config) -> None:
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _parameter(config, "intra_op_thread_count")
         options.inter_op_num_threads = _parameter(config, "inter_op_thread_count")
         if _parameter(config, "execution_mode") == 1:
             options.execution_mode = onnxruntime.ExecutionMode.ORT_PARALLEL
-        options.graph_optimization_level = _optimization_level(config)
+        options.graph_optimization_level = _optimization_level(
+            config, onnxruntime.GraphOptimizationLevel
+        )
         self.session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
@@ -80,6 +84,7 @@ class OpenVino:
     gains_from_batches = False
 
     def __init__(self, model: Path, config: Config) -> None:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # sends at its import
         import openvino
 
         options = {
@@ -134,9 +139,8 @@ def _parameter(config: Config, name: str) -> int:
         raise ValueError(f"parameter {name} is a whole number, not {text!r}") from error
 
 
-def _optimization_level(config: Config) -> Any:
+def _optimization_level(config: Config, levels: Any) -> Any:
     """`optimization.graph.level`: −1 basic, 1 (like 0) extended, 2 none; all when unset."""
-    levels = onnxruntime.GraphOptimizationLevel
     graph = config.get("optimization", {}).get("graph")
     if graph is None:
         return levels.ORT_ENABLE_ALL

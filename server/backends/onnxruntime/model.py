@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
 from engines import is_batched, model_file, open_network
 from numpy.typing import NDArray
@@ -40,6 +39,8 @@ class TritonPythonModel:
     @staticmethod
     def auto_complete_config(auto_complete_model_config: Any) -> Any:
         """Fill in the inputs and outputs that the configuration leaves out."""
+        import onnxruntime
+
         config = auto_complete_model_config.as_dict()
         model = model_file(Path(pb_utils.get_model_dir()), config)
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
