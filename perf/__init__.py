@@ -5,3 +5,7 @@ croppers        gazecrop and its peers, each as one function with one setting
 measurements    what is measured, a module each; each runs alone
 report          all of them, their figures as JSON, and the text and pictures made from it
 """
+
+import os
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # of onnxruntime, to its makers
