@@ -66,6 +66,8 @@ def whole_or_most(load: Callable[[], Any], height: int, width: int) -> Pixels:
     except pyvips.Error:
         image = load()
         rows = _readable_rows(image)
+        if not rows:
+            raise  # it is not cut off
         check_rows(rows, image.height)
         return shrunk(with_lost_rows(load(), rows), height, width)
 
