@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
@@ -123,10 +124,8 @@ class Supervisor:
                     return f"{LEADER} has died"
                 if dead:
                     _say(f"died, and replaced: {', '.join(sorted(dead))}")
-                    try:
-                        self._replace(dead)
-                    except health.NoPrediction as error:
-                        return str(error)
+                    if problem := self._replaced(dead, processes):
+                        return problem
                     dead = processes.look(self._instances())
                 if time.monotonic() > ask:
                     problem = self._problem()
@@ -145,6 +144,19 @@ class Supervisor:
             for model in self._triton.models.iterdir()
             for group in instances.read(model).instance_group
         }
+
+    def _replaced(self, dead: set[str], processes: Processes) -> str | None:
+        """Replace the dead while Triton lives; why it must begin anew."""
+        with ThreadPoolExecutor(1) as pool:
+            replacing = pool.submit(self._replace, dead)
+            while not replacing.done():
+                if LEADER in processes.deaths(LOOK_SECONDS):
+                    self._triton.kill()  # its children hold the connection on which we wait
+                    return f"{LEADER} has died"
+        error = replacing.exception()
+        if error is not None and not isinstance(error, health.NoPrediction):
+            raise error
+        return str(error) if error else None
 
     def _replace(self, dead: set[str]) -> None:
         """Load models with other instances in the place of the dead; all others go on.

@@ -17,7 +17,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from server import embedded, health, leftovers
+from server import embedded, health, leftovers, supervisor
 from tests.conftest import LOGS, free_address
 from tests.server.test_embedded import environment, runs, session
 
@@ -90,8 +90,10 @@ def test_whatever_dies_is_replaced(tmp_path: Path) -> None:
                 outcomes = {infer(grpc, PHOTO) for _ in range(20)}
 
         (leader,) = [each for each in session_of(http) if "--http-port" in command_line(each)]
+        os.kill(next(each for each in living(http) if "preprocess" in command_line(each)), 9)
+        time.sleep(0.4)  # until Triton is told to replace it, which it will not end
         os.kill(leader, signal.SIGKILL)
-        assert is_back(grpc, BACK_SECONDS)
+        assert is_back(grpc, supervisor.STOP_SECONDS)  # for which that would be waited
 
         process.send_signal(signal.SIGKILL)  # nobody is left to clean up
         process.wait()
