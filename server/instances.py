@@ -1,5 +1,6 @@
 """How much of each model a host runs: a rule over its cores, as measured in `perf/README.md`."""
 
+import compileall
 import contextlib
 import math
 import os
@@ -96,6 +97,9 @@ def with_instances(
     """
     copy = folder / repository.name
     shutil.copytree(repository, copy)
+    # Else the models' processes do. To Triton another file is another model, which it then loads
+    # as a whole beside the old one instead of replacing one process, and never ends the old one.
+    compileall.compile_dir(copy, quiet=1)
     with configuration(copy / "preprocess", name) as preprocess:
         preprocess.dynamic_batching.default_queue_policy.max_queue_size = instances.queue
         if instances.photos < BATCH:

@@ -36,6 +36,7 @@ class Plan:
         every: seconds between kills, and between lines about the progress.
         sustained: seconds in which the sustained rate is measured, before and after.
         files: different hostile ones.
+        parts: of which something is killed.
     """
 
     minutes: float = 30.0
@@ -45,6 +46,7 @@ class Plan:
     every: float = 60.0
     sustained: float = 20.0
     files: int = 200
+    parts: tuple[str, ...] = PARTS
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def summary(
         kills=[
             Kill(part, at, *interruption(right, at, end), *_suffered(at, end, endings))
             for (part, at), end in zip(kills, until, strict=True)
+            if end - at > plan.every / 4  # soon before a stop, one cannot tell
         ],
         start=held[0],
         end=held[1],

@@ -14,7 +14,7 @@ from gazecrop import AsyncClient, ImageRejected
 
 from perf.instruments import hostile, supervised
 from perf.instruments.photos import turned
-from perf.instruments.supervised import PARTS, Resources, Supervised
+from perf.instruments.supervised import Resources, Supervised
 from perf.measurements.soak.endings import Ending, Outcome, Upload, verdict
 from perf.measurements.soak.results import MEGAPIXELS, Plan, Soak, progress, summary
 
@@ -141,7 +141,7 @@ class Run:
         chance = random.Random(self._plan.seed)
         await self._pause(self._plan.every / 2)
         while self._lasts():
-            part, process = chance.choice(PARTS), None
+            part, process = chance.choice(self._plan.parts), None
             with contextlib.suppress(KeyError, psutil.NoSuchProcess):  # it is not there just now
                 process = chance.choice(self._server.parts()[part])
                 process.kill()
