@@ -5,6 +5,7 @@ in its strongly typed mode (and the batch has been a dimension like any other si
 are no precision flags here and no calibration.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ from export.tensorrt.machine import EngineError
 from export.tensorrt.plan import MAX_BATCH, OPTIMAL_BATCH
 
 Started = TypeVar("Started")
+
+# Of CUDA, of TensorRT's allocators and tactics, and of the host's C++.
+OUT_OF_MEMORY = re.compile(
+    r"out ?of ?memory|insufficient (memory|workspace)|workspace limit|bad_alloc", re.IGNORECASE
+)
 
 
 def build(
@@ -50,8 +56,18 @@ def build(
     if monitor.interrupted:
         raise KeyboardInterrupt
     if plan is None:
-        raise EngineError(f"TensorRT built no engine: {log.reasons()}")
+        raise EngineError(f"TensorRT {_why_none(log.reasons())}")
     return bytes(plan)
+
+
+def _why_none(reasons: str) -> str:
+    if OUT_OF_MEMORY.search(reasons):
+        return (
+            "ran out of memory during the build: stop what else uses this GPU (see nvidia-smi; a "
+            "Triton that serves from it, too), and give the container some 8 GB of the host's "
+            f"memory. It said: {reasons}"
+        )
+    return f"built no engine: {reasons}"
 
 
 def _parse(model: onnx.ModelProto, network: trt.INetworkDefinition, log: "Log") -> None:

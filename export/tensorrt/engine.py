@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from export.parity import OUTPUTS, Densities, Extents, Pixels
 from export.tensorrt.build import Log, started
 from export.tensorrt.machine import EngineError
-from export.tensorrt.plan import MAX_BATCH
+from export.tensorrt.plan import MAX_BATCH, refuse_foreign
 
 WARM_UP, RUNS = 20, 200
 
@@ -71,6 +71,7 @@ def loaded(plan: bytes) -> Iterator[Engine]:
     Raises:
         EngineError: TensorRT does not load it, or CUDA fails.
     """
+    refuse_foreign(plan, "TensorRT")
     log = Log()
     runtime = started(trt.Runtime, log)
     engine = runtime.deserialize_cuda_engine(plan)

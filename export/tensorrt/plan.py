@@ -18,6 +18,7 @@ OPTIMAL_BATCH, MAX_BATCH = 16, 64  # the latter as in the model's configs/gpu.pb
 # float16; TensorRT rounds float32 to TF32 where the GPU offers it. There is no engine in 8-bit
 # integers: `layers` shows that it would move more of its activations than either.
 TOLERANCES = {"fp16": 0.01, "fp32": 0.01}
+MARKS = {b"ftrt": "TensorRT", b"vtrt": "TensorRT-RTX"}  # what a plan begins with, by its builder
 OLDEST_COMPATIBLE = 8  # hardware-compatible plans run on compute capability 8.0 (Ampere) and up
 
 
@@ -37,7 +38,8 @@ class PlanInfo:
     def read(plan: Path) -> "PlanInfo":
         """
         Raises:
-            EngineError: there is no plan, or nothing readable beside it.
+            EngineError: there is no plan, it is TensorRT-RTX's, or there is nothing readable
+                beside it.
         """
         if not plan.is_file():
             raise EngineError(
@@ -45,6 +47,7 @@ class PlanInfo:
                 "it Triton says “unable to load plan file to auto complete config” or “unable "
                 "to find” it, and does not start"
             )
+        refuse_foreign(plan.read_bytes(), "TensorRT")
         try:
             return PlanInfo(**json.loads(beside(plan).read_text()))
         except (OSError, ValueError, TypeError) as error:
@@ -52,6 +55,22 @@ class PlanInfo:
                 f"{beside(plan)} does not say what {plan.name} was built for ({error}): build "
                 "it again with python -m export.tensorrt"
             ) from error
+
+
+def refuse_foreign(plan: bytes, library: str) -> None:
+    """
+    Args:
+        library: that is to load the plan, a name in `MARKS`.
+
+    Raises:
+        EngineError: the plan is the other library's.
+    """
+    builder = MARKS.get(plan[:4], library)
+    if builder != library:
+        raise EngineError(
+            f"this plan was built by {builder}, and {library} does not load it. Triton serves with "
+            "TensorRT: build the plan with python -m export.tensorrt, inside the serving image"
+        )
 
 
 def beside(plan: Path) -> Path:

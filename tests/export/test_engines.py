@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import onnx
 import pytest
@@ -13,6 +14,7 @@ from export.fp16 import to_fp16
 from export.parity import MODEL
 from export.tensorrt.layers import Layer, kernels, load_tensorrt_rtx
 from export.tensorrt.machine import EngineError
+from export.tensorrt.plan import refuse_foreign
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,29 @@ def test_every_option_is_known_to_both(
     assert build.build(onnx.load(MODEL), hardware_compatible=True)
     warnings = [line for line in capfd.readouterr().err.splitlines() if "unsupported" in line]
     assert warnings == ["TensorRT: setHardwareCompatibilityLevel() is unsupported in TensorRT-RTX."]
+
+
+def test_plans_of_either_library_are_told_apart(build: ModuleType) -> None:
+    plan = build.build(onnx.load(MODEL))
+    refuse_foreign(plan, "TensorRT-RTX")
+    with pytest.raises(EngineError, match="built by TensorRT-RTX, and TensorRT does not"):
+        refuse_foreign(plan, "TensorRT")
+    with pytest.raises(EngineError, match="built by TensorRT, and TensorRT-RTX does not"):
+        refuse_foreign(b"ftrt" + plan[4:], "TensorRT-RTX")
+
+
+def test_a_build_that_runs_out_of_memory_says_so(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Narrow(build.trt.Builder):  # type: ignore[misc]
+        def create_builder_config(self) -> Any:
+            config = super().create_builder_config()
+            config.set_memory_pool_limit(build.trt.MemoryPoolType.WORKSPACE, 1 << 20)
+            return config
+
+    monkeypatch.setattr(build.trt, "Builder", Narrow)
+    with pytest.raises(EngineError, match="ran out of memory during the build: stop what else"):
+        build.build(onnx.load(MODEL))
 
 
 def test_a_graph_that_tensorrt_cannot_read_is_refused_with_its_reason(build: ModuleType) -> None:

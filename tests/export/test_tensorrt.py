@@ -194,6 +194,21 @@ def test_a_build_that_fails_says_why(trt: TensorRT, run: Run, version: Path) -> 
     assert (version / "model.plan").read_bytes() == b"the previous one"
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Error Code 1: Cuda Runtime (out of memory)",
+        "Error Code 2: OutOfMemory (Requested size was 4294967296 bytes.)",
+        "Could not find any implementation for node {Conv} due to insufficient workspace",
+    ],
+)
+def test_memory_that_runs_out_says_who_else_uses_it(trt: TensorRT, run: Run, reason: str) -> None:
+    trt.build_error = reason
+    said = fails(run)
+    assert "ran out of memory during the build: stop what else uses this GPU" in said
+    assert reason in said
+
+
 def test_an_engine_that_computes_something_else_is_refused(
     trt: TensorRT, run: Run, version: Path
 ) -> None:
@@ -378,6 +393,13 @@ def test_a_missing_plan_is_told_as_triton_would_tell_it(run: Run, version: Path)
     said = fails(run, "--check")
     assert "model.plan does not exist: build it here with python -m export.tensorrt" in said
     assert "unable to load plan file to auto complete config" in said
+
+
+def test_a_plan_of_tensorrt_rtx_is_refused(run: Run, version: Path) -> None:
+    (version / "model.plan").write_bytes(b"vtrt" + bytes(60))
+    said = fails(run, "--check")
+    assert "this plan was built by TensorRT-RTX, and TensorRT does not load it" in said
+    assert "build the plan with python -m export.tensorrt, inside the serving image" in said
 
 
 @pytest.mark.parametrize("text", [None, "{", "{}", '{"tensorrt": "11.4.0"}', "[1]"])
