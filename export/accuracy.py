@@ -24,7 +24,7 @@ from training.data.fixations import Photo, is_validation, read_fixation_set
 from training.data.maps import MappedPhoto, read_map_set
 from training.evaluation.evaluate import sets_in
 from training.evaluation.metrics import cc, nss, on_photo
-from training.files import whole
+from training.files import digest, whole
 from training.networks.predictors import Density, ExportedStudent, Pixels
 
 RESULT = Path(__file__).with_name("accuracy.json")
@@ -104,9 +104,10 @@ def main() -> None:
         parser.error("name a set: --data SET or --elsewhere FOLDER")
     model = onnx.load(args.model)
     students = [_student(graph.SerializeToString()) for graph in (model, to_fp16(model))]
-    result = {
+    sets = {
         name: compared(photos, *students) for name, photos in _photos(args.data, args.elsewhere)
     }
+    result = {"networks": {"gazecrop": digest(args.model)}, "sets": sets}
     with whole(args.out) as file:
         file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -288,7 +288,7 @@ def audit() -> str:
 
 def float16() -> str:
     """What float16 changes, by set."""
-    sets = json.loads((ROOT / "export" / "accuracy.json").read_text("utf-8"))
+    sets = json.loads((ROOT / "export" / "accuracy.json").read_text("utf-8"))["sets"]
     columns = ("set", "photos", "moved, mean", "moved, most", "measure", "float32", "float16")
     rows = []
     for name, row in sets.items():

@@ -33,10 +33,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from perf.croppers import Cropper, Size, names, open_cropper, size_of
+from perf.croppers import GAZECROP, Cropper, Size, names, open_cropper, size_of
+from perf.instruments.served import network_file
 from perf.instruments.tables import table
 from training.data.fixations import Photo, read_fixation_set, split
-from training.evaluation.evaluate import model_file, open_models
+from training.evaluation.evaluate import digests, model_file, open_models
 from training.evaluation.retention import (
     RATIOS,
     Window,
@@ -48,6 +49,7 @@ from training.evaluation.retention import (
     point_window,
 )
 from training.evaluation.tables import Row, as_json, interval, resample_weights
+from training.files import digest
 from training.networks.predictors import Density, Predictor
 
 CENTRE, BEST = "centre", "best possible"
@@ -152,7 +154,7 @@ def main() -> None:
     args = parser.parse_args()
     croppers = {name: open_cropper(name, args.twitter) for name in names(args.twitter)}
     croppers |= of_models(open_models(args.model or []))
-    texts, numbers = [], {}
+    texts, numbers = [], dict[str, object]()
     for folder in args.data:
         photos = split(read_fixation_set(folder))[1]
         rows = compare(photos, croppers)
@@ -161,6 +163,7 @@ def main() -> None:
         print(texts[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
+        numbers["networks"] = {GAZECROP: digest(network_file())} | digests(args.model or [])
         (args.out / "croppers.md").write_text("\n".join(texts), "utf-8")
         (args.out / "croppers.json").write_text(json.dumps(numbers, indent=2) + "\n", "utf-8")
 

@@ -48,6 +48,7 @@ def read_gaps(file: Path = CROPPERS) -> dict[str, dict[str, float]]:
             if tool in measured["rows"]
         }
         for name, measured in json.loads(file.read_text("utf-8")).items()
+        if "rows" in measured
     }
 
 

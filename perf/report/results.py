@@ -19,6 +19,7 @@ from perf.measurements.growth import Endurance, Instances
 from perf.measurements.load import Point
 from perf.measurements.overload import Overload
 from perf.measurements.speed import Speed
+from training.files import digest
 
 SERVED = "gazecrop, served"
 TWITTERS = "Twitter's network"
@@ -80,6 +81,7 @@ class Results:
         machine: the machine, the day and the versions.
         neighbours: the most cores that other programs used in the pauses between measurements.
         bytes_per_pixel: least and most of the photos.
+        digests: by network, the digest of its file; figures of another one are out of date.
         networks: by engine and network, milliseconds on one thread.
         bounds: what the work takes in process, by photo size.
         points: what serving reaches, by load.
@@ -93,6 +95,7 @@ class Results:
     machine: Machine
     neighbours: float
     bytes_per_pixel: tuple[float, float]
+    digests: dict[str, str]
     networks: dict[str, dict[str, float]]
     bounds: list[Bound]
     points: list[Point]
@@ -154,6 +157,7 @@ def measure(plan: Plan, twitter: Path | None, say: Say) -> Results:
         machine=machine.this_machine(),
         neighbours=max(neighbours),
         bytes_per_pixel=(min(weights), max(weights)),
+        digests={name: digest(path) for name, path in network.student_files().items()},
         networks=networks,
         bounds=bounds,
         points=points,

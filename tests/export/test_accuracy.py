@@ -15,7 +15,7 @@ def test_it_tells_of_each_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     out = tmp_path / "accuracy.json"
     monkeypatch.setattr(sys, "argv", ["accuracy", "--elsewhere", str(photos), "--out", str(out)])
     accuracy.main()
-    told = json.loads(out.read_text())
+    told = json.loads(out.read_text())["sets"]
     assert {name: row["photos"] for name, row in told.items()} == {"squares": 4}
     for row in told.values():
         assert 0 < row["moved, mean"] <= row["moved, most"] < 0.01

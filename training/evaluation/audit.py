@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.evaluation.evaluate import CHECKPOINT, model_file, open_models
+from training.evaluation.evaluate import CHECKPOINT, digests, model_file, open_models
 from training.evaluation.largest_heads import with_largest_head
 from training.evaluation.portraits import ATTENTION, FATES, METHODS, Portrait, comparison
 from training.evaluation.retention import RATIOS
@@ -107,7 +107,8 @@ def main() -> None:
     if args.pairs < 1:
         parser.error("--pairs is at least 1")
     try:
-        models = open_models(args.model or [("gazecrop", CHECKPOINT)])
+        files = args.model or [("gazecrop", CHECKPOINT)]
+        models = open_models(files)
         groups = read_groups(args.groups)
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -121,6 +122,7 @@ def main() -> None:
     if args.out:
         numbers = {
             "version": VERSION,
+            "networks": digests(files),
             "portraits": {name: len(group.portraits) for name, group in groups.items()},
             "without a head": {name: group.headless for name, group in groups.items()},
             "pairs": [

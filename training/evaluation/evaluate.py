@@ -61,6 +61,7 @@ from training.evaluation.tables import (
     means_markdown,
     resample_weights,
 )
+from training.files import digest
 from training.networks.predictors import Predictor, open_predictor
 
 CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "student.safetensors"
@@ -236,6 +237,11 @@ def open_models(files: Sequence[ModelFile]) -> dict[str, Predictor]:
     return {name: open_predictor(path) for name, path in files}
 
 
+def digests(files: Sequence[ModelFile]) -> dict[str, str]:
+    """Which network each model was, by its file: figures of another one are out of date."""
+    return {name: digest(path) for name, path in files}
+
+
 def sets_in(folder: Path) -> list[Path]:
     """The folder, if it is a set of fixations or of maps, else such folders inside.
 
@@ -320,9 +326,10 @@ def main() -> None:
     if not (args.data or args.elsewhere):
         parser.error("name a set: --data SET or --elsewhere FOLDER")
     elsewhere = [path for folder in args.elsewhere for path in sets_in(folder)]
-    models = open_models(args.model or [("gazecrop", CHECKPOINT)])
-    result = report(args.data, elsewhere, models)
+    files = args.model or [("gazecrop", CHECKPOINT)]
+    result = report(args.data, elsewhere, open_models(files))
     if args.out:
+        result.numbers["networks"] = digests(files)
         result.write(args.out)
 
 

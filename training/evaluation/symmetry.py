@@ -26,7 +26,7 @@ import numpy as np
 
 from training.evaluation.audit import VERSION, text_of
 from training.evaluation.changes import CHANGES
-from training.evaluation.evaluate import CHECKPOINT, model_file, open_models
+from training.evaluation.evaluate import CHECKPOINT, digests, model_file, open_models
 from training.evaluation.largest_heads import with_largest_head
 from training.evaluation.portraits import (
     METHODS,
@@ -178,7 +178,8 @@ def main() -> None:
     if args.heads < 2:
         parser.error("--heads is at least 2")
     try:
-        models = open_models(args.model or [("gazecrop", CHECKPOINT)])
+        files = args.model or [("gazecrop", CHECKPOINT)]
+        models = open_models(files)
         photos = read_photos(args.photos, args.heads)
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -192,6 +193,7 @@ def main() -> None:
     if args.out:
         numbers = {
             "version": VERSION,
+            "networks": digests(files),
             "photos": len(photos),
             "mirror": as_json(mirror),
             "row": as_json(row),
