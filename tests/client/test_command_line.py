@@ -257,7 +257,7 @@ def test_names_that_a_terminal_cannot_show(
         grpc=grpc,
         cwd=tmp_path,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
+        env={**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding},
     )
     assert result.returncode == 1
     assert result.stderr.startswith(b"error: 'album/bad\\udce9\\x1b.jpg': ")

@@ -1,5 +1,6 @@
 """Every kind of file that browsers show, and the work that the rest may not make."""
 
+import locale
 import random
 import re
 import struct
@@ -439,6 +440,6 @@ def test_no_photo_takes_more_memory_than_it_may(kind: str) -> None:
     )
     command = [sys.executable, "-c", script, str(MODEL_REPOSITORY / "preprocess" / "1")]
     ran = subprocess.run(command, input=data, capture_output=True, check=True)
-    said = ran.stdout.decode()
+    said = ran.stdout.decode(locale.getpreferredencoding())
     assert said.startswith("accepted" if accepted else "read: "), said
     assert int(re.findall(r"\d+", said)[-1]) <= 256 * 1024
