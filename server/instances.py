@@ -62,7 +62,10 @@ def suited_to(cores: int, room: int | None = None) -> Instances:
     fewer decoders.
     """
     suited = Instances(
-        preprocess=cores + 1, student=cores, windows=math.ceil(cores / 4), queue=64 * cores
+        preprocess=cores + 1,
+        student=cores,
+        windows=max(2, math.ceil(cores / 4)),  # one that dies is replaced while another goes on
+        queue=64 * cores,
     )
     if room is None:
         return suited

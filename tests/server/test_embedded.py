@@ -61,7 +61,7 @@ def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> 
     assert f"{address.grpc} gRPC" in process.stdout.readline()
     assert address.is_ready()
     members = session(address)
-    assert len(members) == 1 + 4 + 3 + 1  # tritonserver; preprocess, student, windows
+    assert len(members) == 1 + 4 + 3 + 2  # tritonserver; preprocess, student, windows
     process.send_signal(number)
     assert process.wait(40) == 0
     assert not [member for member in members if runs(member)]
