@@ -1,19 +1,22 @@
-"""How well gazecrop and its peers (`perf.croppers`) crop: the human fixations that they keep.
+"""How well gazecrop and its peers (`perf.croppers`) crop: the fixations they keep, what they cut.
 
-    python -m perf.measurements.quality --data SET [--data SET …] [--twitter FILE.onnx]
-        [--model NAME=FILE …] [--out docs]
+    python -m perf.measurements.quality [--data SET …] [--elsewhere FOLDER …] [--find-lines]
+        [--twitter FILE.onnx] [--model NAME=FILE …] [--out docs]
 
-Each fixation set gets a table of its validation photos. A row is a cropper's; or of a model's
-predictions, NAME where the window holds most of the density, weighted towards the centre, and
-"NAME, densest point" around the densest cell; or one of these to compare with:
+Each fixation set of --data gets a table of its validation photos, and each set of --elsewhere, of
+fixations or of maps, one of all its photos. A row is a cropper's; or of a model's predictions, NAME
+where the window holds most of the density, weighted towards the centre, and "NAME, densest point"
+around the densest cell; or one of these to compare with:
 
     centre                 in the middle
     best possible          where it keeps the most fixations
 
 Columns are the mean share of fixations kept by the largest window of each ratio, the gap that
-closes between the centre and the best possible, and the mean of the gaps over the ratios.
-Brackets are a 95 % bootstrap interval over photos. --out receives the tables as croppers.md and
-croppers.json, from which `perf.report` draws quality over cost.
+closes between the centre and the best possible, and the mean of the gaps over the ratios. Where
+heads or lines of text are known, a further table tells those cut (`training.evaluation.cuts`);
+with --find-lines detectors find the lines that no table tells. Brackets are a 95 % bootstrap
+interval over photos. --out receives the tables as croppers.md and croppers.json, from which
+`perf.report` draws quality over cost.
 
 It needs `pip install --editable '.[perf,training]'`.
 """
@@ -26,7 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,15 +39,27 @@ from rich.progress import track
 from perf.croppers import GAZECROP, Cropper, Size, names, open_cropper, size_of
 from perf.instruments.served import network_file
 from perf.instruments.tables import table
-from training.data.fixations import Photo, read_fixation_set, split
-from training.evaluation.evaluate import digests, model_file, open_models
+from training.data.fixations import Photo, read_fixation_set, split, upright_size
+from training.data.maps import MappedPhoto, read_map_set
+from training.evaluation.cuts import (
+    LOWEST,
+    Boxes,
+    Things,
+    count_cuts,
+    cut_columns,
+    found_lines,
+    read_things,
+)
+from training.evaluation.evaluate import digests, model_file, open_models, sets_in
 from training.evaluation.retention import (
     RATIOS,
     Window,
     best_window,
     centre_window,
     gap_closed,
+    heaviest_window,
     kept,
+    mass_inside,
     mass_window,
     point_window,
 )
@@ -58,6 +73,14 @@ KEPT, GAPS = (tuple(f"{what} {ratio}" for ratio in RATIOS) for what in ("kept", 
 COLUMNS = (CLOSED, *KEPT, *GAPS)
 
 Rule: TypeAlias = Callable[[Density, Size, float], Window]
+
+
+class Truth(NamedTuple):
+    """What people looked at in one photo."""
+
+    kept: Callable[[Window], float]  # the share of it inside
+    best: Callable[[float], Window]  # of a ratio, the window with the most
+    size: Size
 
 
 def of_models(models: Mapping[str, Predictor]) -> dict[str, Cropper]:
@@ -90,8 +113,25 @@ def _centred(upload: bytes, ratio: float) -> Window:
     return centre_window(size_of(upload), ratio)
 
 
-def compare(photos: Sequence[Photo], croppers: Mapping[str, Cropper]) -> dict[str, Row]:
+def truth_of(photo: Photo | MappedPhoto) -> Truth:
+    """What people looked at, as points or as a map."""
+    size = upright_size(photo.path)
+    if isinstance(photo, Photo):
+        fixations = photo.fixations
+        return Truth(partial(kept, fixations, size), partial(best_window, fixations, size), size)
+    human = photo.human(*size)
+    return Truth(partial(mass_inside, human), partial(heaviest_window, human, size), size)
+
+
+def compare(
+    photos: Sequence[Photo | MappedPhoto],
+    croppers: Mapping[str, Cropper],
+    things: Things | None = None,
+) -> dict[str, Row]:
     """The table of these photos, by row: the croppers, the centre, the best possible.
+
+    Args:
+        things: the heads and lines in them, which add their columns.
 
     Raises:
         ValueError: there is no photo.
@@ -99,16 +139,20 @@ def compare(photos: Sequence[Photo], croppers: Mapping[str, Cropper]) -> dict[st
     if not photos:
         raise ValueError("no photo to validate on")
     rows = {**croppers, CENTRE: _centred}
+    windows: dict[str, list[list[Window]]] = defaultdict(list)
     shares: dict[str, list[list[float]]] = defaultdict(list)
+    sizes = []
     for photo in track(photos, "photos"):
-        upload = photo.path.read_bytes()
-        size, fixations = size_of(upload), photo.fixations
+        upload, truth = photo.path.read_bytes(), truth_of(photo)
+        sizes.append((photo.path.name, truth.size))
         for name, crop in rows.items():
-            windows = [crop(upload, ratio) for ratio in RATIOS.values()]
-            shares[name].append([kept(fixations, size, window) for window in windows])
-        best = [best_window(fixations, size, ratio) for ratio in RATIOS.values()]
-        shares[BEST].append([kept(fixations, size, window) for window in best])
-    return _table({name: np.array(of_photos) for name, of_photos in shares.items()})
+            windows[name].append([crop(upload, ratio) for ratio in RATIOS.values()])
+        windows[BEST].append([truth.best(ratio) for ratio in RATIOS.values()])
+        for name, of_photos in windows.items():
+            shares[name].append([truth.kept(window) for window in of_photos[-1]])
+    table = _table({name: np.array(of_photos) for name, of_photos in shares.items()})
+    cuts = cut_columns(things or {}, windows, sizes)
+    return {name: row | cuts[name] for name, row in table.items()}
 
 
 def _table(shares: Mapping[str, NDArray[np.float64]]) -> dict[str, Row]:
@@ -131,14 +175,24 @@ def _row(
 
 
 def markdown(name: str, rows: Mapping[str, Row], photos: int) -> str:
-    """A fixation set's table."""
-    cells = []
-    for row_name, row in rows.items():
-        closed, *others = (_number(row[column].mean) for column in COLUMNS)
-        if not math.isnan(row[CLOSED].mean):
-            closed += f" [{_number(row[CLOSED].low)}, {_number(row[CLOSED].high)}]"
-        cells.append((row_name, closed, *others))
-    return f"**{name}**, {photos} photos\n\n{table(('', *COLUMNS), cells)}"
+    """A set's tables."""
+    texts = [f"**{name}**, {photos} photos\n", _columns(rows, COLUMNS)]
+    for thing in LOWEST:
+        if columns := [column for column in next(iter(rows.values())) if thing in column]:
+            texts += ["", _columns(rows, columns)]
+    return "\n".join(texts)
+
+
+def _columns(rows: Mapping[str, Row], columns: Sequence[str]) -> str:
+    """Means, that of the first column with its interval."""
+    return table(("", *columns), ((name, *_cells(row, columns)) for name, row in rows.items()))
+
+
+def _cells(row: Row, columns: Sequence[str]) -> list[str]:
+    first, *others = (row[column] for column in columns)
+    bounds = f" [{_number(first.low)}, {_number(first.high)}]"
+    interval = "" if math.isnan(first.mean) else bounds
+    return [_number(first.mean) + interval, *(_number(other.mean) for other in others)]
 
 
 def _number(value: float) -> str:
@@ -146,26 +200,59 @@ def _number(value: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="compare croppers by the fixations they keep")
-    parser.add_argument("--data", type=Path, action="append", required=True, help="a fixation set")
+    parser = argparse.ArgumentParser(description="compare croppers by what they keep and cut")
+    parser.add_argument(
+        "--data", type=Path, action="append", default=[], help="a fixation set that was trained on"
+    )
+    parser.add_argument(
+        "--elsewhere", type=Path, action="append", default=[], help="sets that were not"
+    )
+    parser.add_argument(
+        "--find-lines", action="store_true", help="find the lines of text that no table tells"
+    )
     parser.add_argument("--twitter", type=Path, help="Twitter's network of 2018 as ONNX")
     parser.add_argument("--model", type=model_file, action="append", metavar="NAME=FILE")
     parser.add_argument("--out", type=Path, help="a folder for croppers.md and croppers.json")
     args = parser.parse_args()
+    if not (args.data or args.elsewhere):
+        parser.error("name a set: --data SET or --elsewhere FOLDER")
     croppers = {name: open_cropper(name, args.twitter) for name in names(args.twitter)}
     croppers |= of_models(open_models(args.model or []))
-    texts, numbers = [], dict[str, object]()
-    for folder in args.data:
-        photos = split(read_fixation_set(folder))[1]
-        rows = compare(photos, croppers)
+    elsewhere = [path for folder in args.elsewhere for path in sets_in(folder)]
+    texts, numbers = [], dict[str, dict[str, Any]]()
+    for folder in (*args.data, *elsewhere):
+        photos = _photos(folder, held_out=folder in elsewhere)
+        things = read_things(folder)
+        if args.find_lines and "line" not in things:
+            things["line"] = found_lines(photo.path for photo in photos)
+        rows = compare(photos, croppers, things)
         texts.append(markdown(folder.name, rows, len(photos)))
-        numbers[folder.name] = {"photos": len(photos), "rows": as_json(rows)}
+        with_things = {thing: _with(photos, boxes, thing) for thing, boxes in things.items()}
+        numbers[folder.name] = {"photos": len(photos), "with": with_things, "rows": as_json(rows)}
         print(texts[-1], flush=True)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         numbers["networks"] = {GAZECROP: digest(network_file())} | digests(args.model or [])
         (args.out / "croppers.md").write_text("\n".join(texts), "utf-8")
         (args.out / "croppers.json").write_text(json.dumps(numbers, indent=2) + "\n", "utf-8")
+
+
+def _with(photos: Sequence[Photo | MappedPhoto], boxes: Mapping[str, Boxes], thing: str) -> int:
+    """How many of the photos have such a thing that counts."""
+
+    def things_in(photo: Photo | MappedPhoto) -> int:
+        size = upright_size(photo.path)
+        everything = Window(0, 0, *size)
+        return count_cuts(boxes.get(photo.path.name), size, everything, LOWEST[thing]).things
+
+    return sum(things_in(photo) > 0 for photo in photos)
+
+
+def _photos(folder: Path, held_out: bool) -> Sequence[Photo | MappedPhoto]:
+    if not (folder / "fixations.csv").is_file() and held_out:
+        return read_map_set(folder)
+    photos = read_fixation_set(folder)
+    return photos if held_out else split(photos)[1]
 
 
 if __name__ == "__main__":

@@ -3,29 +3,36 @@
 A set tells the things in its photos by tables beside its fixations: `heads.csv` or `faces.csv`,
 and `lines.csv`, with the columns `image,left,top,width,height` in pixels of that image. Heads may
 have a column `view`; those seen from the `back` don't count, nor do things lower than `LOWEST` of
-the photo's height.
+the photo's height. Lines may also be those that a detector finds (`found_lines`).
 
 A window cuts a thing if 10 to 90 % of its box lie inside.
 """
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.retention import Window
-from training.evaluation.tables import Interval, interval, resample_weights
+from training.data.fixations import read_pixels
+from training.detectors import text
+from training.detectors.maps import CHARACTERS
+from training.evaluation.retention import RATIOS, Window
+from training.evaluation.tables import Interval, Row, interval, resample_weights
+from training.progress import track
 
 TABLES = {"head": ("heads.csv", "faces.csv"), "line": ("lines.csv",)}
 UNCUT = 0.1  # of a box, on either side of an edge
-LOWEST = 0.06  # of the photo's height
+LOWEST = {"head": 0.06, "line": 0.02}  # of the photo's height
 TALL = 0.1  # of the photo's height
+FEW = 5  # things in a photo
 
 Boxes: TypeAlias = NDArray[np.float64]  # [n, 4]: left, top, width, height
+Things: TypeAlias = Mapping[str, Mapping[str, Boxes]]  # of a set: by kind, then by photo
 
 
 class Cuts(NamedTuple):
@@ -62,11 +69,41 @@ def read_boxes(folder: Path, thing: str) -> dict[str, Boxes] | None:
     return {name: np.array(of_photo) for name, of_photo in boxes.items()}
 
 
-def count_cuts(boxes: Boxes | None, size: tuple[int, int], window: Window) -> Cuts:
-    """What a window in a photo of size (width, height) does to the boxes [n, 4]."""
+def read_things(folder: Path) -> dict[str, dict[str, Boxes]]:
+    """All that a set's tables tell.
+
+    Raises:
+        ValueError: as `read_boxes`.
+    """
+    told = {thing: read_boxes(folder, thing) for thing in TABLES}
+    return {thing: boxes for thing, boxes in told.items() if boxes is not None}
+
+
+def found_lines(photos: Iterable[Path]) -> dict[str, Boxes]:
+    """The lines that PP-OCR finds and CRAFT is sure of, at full resolution, for want of a table.
+
+    Raises:
+        FileNotFoundError: the detectors are not installed (`make detectors`).
+        ValueError: a photo cannot be read.
+    """
+    detector, boxes = text.load(), {}
+    for path in track(list(photos), "lines of text"):
+        lines = [line for line in detector.find(read_pixels(path)) if line.score >= CHARACTERS[1]]
+        if lines:
+            boxes[path.name] = np.array([cv2.boundingRect(line.outline) for line in lines], float)
+    return boxes
+
+
+def count_cuts(
+    boxes: Boxes | None, size: tuple[int, int], window: Window, lowest: float = LOWEST["head"]
+) -> Cuts:
+    """What a window in a photo of size (width, height) does to the boxes [n, 4].
+
+    Those lower than `lowest` of the photo's height don't count.
+    """
     if boxes is None:
         return Cuts(0, 0, 0, 0, 0)
-    boxes = boxes[boxes[:, 3] >= LOWEST * size[1]]
+    boxes = boxes[boxes[:, 3] >= lowest * size[1]]
     starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     corner = np.array(window[:2])
     inside = np.minimum(ends, corner + window[2:]) - np.maximum(starts, corner)
@@ -77,21 +114,30 @@ def count_cuts(boxes: Boxes | None, size: tuple[int, int], window: Window) -> Cu
     return Cuts(len(boxes), *map(int, counts))
 
 
-def cut_row(cuts: Sequence[Sequence[Cuts]], thing: str) -> dict[str, Interval]:
+def cut_row(cuts: Sequence[Sequence[Cuts]], thing: str) -> Row:
     """The columns of a table from the cuts of a cropper, [photos][ratios].
 
-    Shares are means over ratios, of photos that have such a thing and of all such things;
+    Shares are means over ratios, of photos that have such a thing and of all such things, or of
+    those in photos of `FEW` at most. That of photos also has a column for each ratio. The
     intervals are those of `training.evaluation.evaluate`. A share of nothing is NaN.
     """
     counts = np.array(cuts, float)  # [photos, ratios, 5]
     weights = resample_weights(len(counts))
     things, cut, whole, tall, tall_cut = np.moveaxis(counts, -1, 0)
+    few = (things <= FEW).astype(float)
     shares = {
         f"photos with a cut {thing}": (cut > 0, things > 0),
         f"{thing}s cut": (cut, things),
         f"tall {thing}s cut": (tall_cut, tall),
+        f"few {thing}s cut": (cut * few, things * few),
         f"{thing}s kept whole": (whole, things),
     }
+    for number, ratio in zip(range(counts.shape[1]), RATIOS, strict=False):
+        of_ratio = slice(number, number + 1)
+        shares[f"photos with a cut {thing} {ratio}"] = (
+            cut[:, of_ratio] > 0,
+            things[:, of_ratio] > 0,
+        )
     return {column: _share(weights, *parts) for column, parts in shares.items()}
 
 
@@ -103,28 +149,22 @@ def _share(weights: NDArray[np.float64], part: Boxes, whole: Boxes) -> Interval:
 
 
 def cut_columns(
-    folder: Path,
+    things: Things,
     windows: Mapping[str, Sequence[Sequence[Window]]],
     photos: Sequence[tuple[str, tuple[int, int]]],
-) -> dict[str, dict[str, Interval]]:
-    """For each cropper, the columns of all things that a set tells of.
+) -> dict[str, Row]:
+    """For each cropper, the columns of all things.
 
     Args:
-        folder: the fixation set.
+        things: what is in the photos.
         windows: of each cropper, [photos][ratios].
         photos: name and (width, height) of each photo.
-
-    Raises:
-        ValueError: as `read_boxes`.
     """
-    rows: dict[str, dict[str, Interval]] = {name: {} for name in windows}
-    for thing in TABLES:
-        boxes = read_boxes(folder, thing)
-        if boxes is None:
-            continue
+    rows: dict[str, Row] = {name: {} for name in windows}
+    for thing, boxes in things.items():
         for name, of_photos in windows.items():
             cuts = [
-                [count_cuts(boxes.get(image), size, window) for window in of_ratios]
+                [count_cuts(boxes.get(image), size, rect, LOWEST[thing]) for rect in of_ratios]
                 for (image, size), of_ratios in zip(photos, of_photos, strict=True)
             ]
             rows[name] |= cut_row(cuts, thing)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation.cuts import Cuts, count_cuts, cut_columns, cut_row, read_boxes
+from training.evaluation.cuts import Cuts, count_cuts, cut_columns, cut_row, read_boxes, read_things
 from training.evaluation.retention import Window
 
 SIZE = (200, 100)
@@ -53,8 +53,10 @@ def test_shares_are_of_what_there_is() -> None:
     assert means == pytest.approx(
         {
             "photos with a cut head": 0.5,
+            "photos with a cut head 16:9": 0.5,
             "heads cut": 1 / 6,
             "tall heads cut": 0.5,
+            "few heads cut": 1 / 6,
             "heads kept whole": 4 / 6,
         }
     )
@@ -69,18 +71,18 @@ def test_a_share_of_nothing_is_none() -> None:
 def test_a_set_may_tell_of_heads_and_lines_or_of_neither(tmp_path: Path) -> None:
     windows = {"left": [[Window(0, 0, 100, 100)]], "all": [[Window(0, 0, 200, 100)]]}
     photos = [("a.jpg", SIZE)]
-    assert cut_columns(tmp_path, windows, photos) == {"left": {}, "all": {}}
+    assert cut_columns(read_things(tmp_path), windows, photos) == {"left": {}, "all": {}}
     rows = "a.jpg,95,0,10,20,frontal\na.jpg,95,50,10,20,back\nb.jpg,0,0,9,9,profile\n"
     (tmp_path / "faces.csv").write_text(HEADER + rows)
     heads = read_boxes(tmp_path, "head")
     assert heads is not None
     assert {name: len(boxes) for name, boxes in heads.items()} == {"a.jpg": 1, "b.jpg": 1}
-    columns = cut_columns(tmp_path, windows, photos)
+    columns = cut_columns(read_things(tmp_path), windows, photos)
     assert columns["left"]["photos with a cut head"].mean == 1
     assert columns["all"]["heads kept whole"].mean == 1
     assert read_boxes(tmp_path, "line") is None
     (tmp_path / "lines.csv").write_text("image,left,top,width,height\na.jpg,0,0,50,10\n")
-    assert cut_columns(tmp_path, windows, photos)["left"]["lines kept whole"].mean == 1
+    assert cut_columns(read_things(tmp_path), windows, photos)["left"]["lines kept whole"].mean == 1
 
 
 @pytest.mark.parametrize("row", ["a.jpg,1,2,3", "a.jpg,1,2,3,x,back", "a.jpg,1,2,0,4,back"])
