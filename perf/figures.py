@@ -27,7 +27,13 @@ from perf.report.results import IN_FLIGHT, TWITTERS, Results
 from training.evaluation.tables import rows_markdown
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "MODEL_CARD.md", "deploy/README.md", "export/README.md")
+DOCUMENTS = (
+    "README.md",
+    "MODEL_CARD.md",
+    "deploy/README.md",
+    "docs/integrity.md",
+    "export/README.md",
+)
 BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 GAZECROP, INTEGERS = "gazecrop", "gazecrop, 8 bits"
@@ -62,6 +68,7 @@ SMALL, LARGE, LARGEST = 0.3, 2.0, 12.0  # megapixels of the photos
 AUDITED = (GAZECROP, TWITTERS)
 CHANGED = ("attention", "more attention", "highest point")
 SETS = {"osie": "OSIE", "scene": "Scene"}
+LINED = ("osie", "pascals")  # sets of which some photos hold lines of text
 PREDICTED = SETS | {"pascals": "PASCAL-S", "crowd": "EyeCrowd (crowds; another laboratory's)"}
 
 Table: TypeAlias = Mapping[str, Mapping[str, Any]]  # by row, then by column
@@ -97,6 +104,54 @@ def croppers() -> str:
                 _interval(osie[row]["gap closed"]),
                 *(f"{osie[row][f'kept {ratio}']['mean']:.3f}" for ratio in RATIOS),
                 _interval(scene[row]["gap closed"]),
+            )
+            for row, label in CROPPERS.items()
+        ),
+    )
+
+
+def cut_heads() -> str:
+    """What each cropper cuts of the heads in photos of crowds, beside the gap that it closes."""
+    ratios = [f"photos with a cut head {ratio}" for ratio in RATIOS]
+    others = ("tall heads cut", "heads kept whole", "few heads cut")
+    rows = _rows("croppers.json", "crowd")
+    return _table(
+        (
+            "",
+            "gap closed",
+            "photos with a cut head",
+            ", ".join(RATIOS),
+            "heads of 10 % of the height cut",
+            "heads kept whole",
+            "heads cut where there are five at most",
+        ),
+        (
+            (
+                label,
+                _interval(rows[row]["gap closed"]),
+                _percent(rows[row]["photos with a cut head"]),
+                ", ".join(f"{rows[row][ratio]['mean']:.0%}" for ratio in ratios),
+                *(_percent(rows[row][column]) for column in others),
+            )
+            for row, label in CROPPERS.items()
+        ),
+    )
+
+
+def cut_lines() -> str:
+    """What each cropper cuts of lines of text, in the photos that have any."""
+    sets = {name: label for name, label in PREDICTED.items() if name in LINED}
+    columns = ("photos with a cut line", "lines cut", "lines kept whole")
+    return _table(
+        ("", *(f"{label}: {column}" for label in sets.values() for column in columns)),
+        (
+            (
+                label,
+                *(
+                    _percent(_rows("croppers.json", name)[row][column])
+                    for name in sets
+                    for column in columns
+                ),
             )
             for row, label in CROPPERS.items()
         ),
@@ -304,6 +359,8 @@ UPLOAD = 540  # kB, a photo of 2 MP
 
 TABLES: dict[str, Callable[[], str]] = {
     "croppers": croppers,
+    "cut-heads": cut_heads,
+    "cut-lines": cut_lines,
     "quality": lambda: quality("NSS", "CC", "gap closed"),
     "all-quality": lambda: quality("NSS", "sAUC", "CC", "KLD", "gap closed"),
     "criteria": criteria,
@@ -338,6 +395,10 @@ def _interval(value: Mapping[str, float]) -> str:
         return f"{value['mean']:.0f}"
     mean, low, high = (f"{round(value[key], 2) + 0.0:.2f}" for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]"
+
+
+def _percent(value: Mapping[str, float]) -> str:
+    return f"{value['mean']:.0%} [{value['low']:.0%}, {value['high']:.0%}]"
 
 
 def _times(slow: float, fast: float) -> str:

@@ -205,10 +205,20 @@ def test_a_server_answers_each_photo_of_a_batch_by_itself(
     assert sizes == [Image.open(io.BytesIO(retina)).size, (600, 400)] * 2
 
 
-def test_an_unknown_decoder_is_refused_in_words(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ServerError),
-        serving(tmp_path, model_repository=repository(tmp_path, "luck")),
-    ):
+@pytest.mark.parametrize(
+    ("decoder", "said"),
+    [
+        ("luck", "decoder is 'luck'; there is only dali"),
+        ("dali", "preprocess: DALI is not here ("),
+    ],
+)
+def test_a_decoder_that_is_not_there_is_named(decoder: str, said: str, tmp_path: Path) -> None:
+    models = repository(tmp_path, decoder)
+    step = models / "preprocess" / "1" / "dali.py"
+    hidden = "import sys\n\nsys.modules['nvidia.dali'] = None\n"
+    step.write_text(hidden + step.read_text("utf-8"), "utf-8")
+    with pytest.raises(ServerError), serving(tmp_path, model_repository=models):
         pass
-    assert "decoder is 'luck'; there is only dali" in (tmp_path / "triton.log").read_text()
+    log = (tmp_path / "triton.log").read_text()
+    assert said in log
+    assert decoder == "luck" or "pip install nvidia-dali-cuda130" in log
