@@ -68,7 +68,6 @@ SMALL, LARGE, LARGEST = 0.3, 2.0, 12.0  # megapixels of the photos
 AUDITED = (GAZECROP, TWITTERS)
 CHANGED = ("attention", "more attention", "highest point")
 SETS = {"osie": "OSIE", "scene": "Scene"}
-LINED = ("osie", "pascals")  # sets of which some photos hold lines of text
 PREDICTED = SETS | {"pascals": "PASCAL-S", "crowd": "EyeCrowd (crowds; another laboratory's)"}
 
 Table: TypeAlias = Mapping[str, Mapping[str, Any]]  # by row, then by column
@@ -140,19 +139,12 @@ def cut_heads() -> str:
 
 def cut_lines() -> str:
     """What each cropper cuts of lines of text, in the photos that have any."""
-    sets = {name: label for name, label in PREDICTED.items() if name in LINED}
+    measured = _measured("croppers.json")["pascals"]
     columns = ("photos with a cut line", "lines cut", "lines kept whole")
-    return _table(
-        ("", *(f"{label}: {column}" for label in sets.values() for column in columns)),
+    return f"{measured['with']['line']} of {measured['photos']} photos:\n\n" + _table(
+        ("", *columns),
         (
-            (
-                label,
-                *(
-                    _percent(_rows("croppers.json", name)[row][column])
-                    for name in sets
-                    for column in columns
-                ),
-            )
+            (label, *(_percent(measured["rows"][row][column]) for column in columns))
             for row, label in CROPPERS.items()
         ),
     )

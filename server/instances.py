@@ -17,6 +17,10 @@ CANVAS = 320 * 320 * 3  # bytes of a photo as the network sees it
 BATCH = 2  # photos that a decoder takes at once, of as many requests
 PHOTOS = 4  # in a request
 LIVES = 3  # requests in a region: one read, one answered, and the gaps that others left
+TRITON = 1280 * 2**20  # bytes of its own: what it receives and what waits, a flood of uploads
+DECODER = 320 * 2**20  # bytes of its process: MAX_MEMORY of `photo.py`, and what it imports
+NETWORK = 128 * 2**20
+WINDOWS = 64 * 2**20
 OVERHEAD = 2 * 2**20  # a process's queues, and the steps in which its region grows
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container, where the kernel has cgroups 2
 
@@ -29,6 +33,11 @@ class Instances(NamedTuple):
     windows: int
     queue: int
     photos: int = PHOTOS
+
+    def memory(self) -> int:
+        """Bytes that Triton and all processes take at most, beside /dev/shm."""
+        processes = self.preprocess * DECODER + self.student * NETWORK + self.windows * WINDOWS
+        return TRITON + processes
 
     def shared_memory(self) -> int:
         """Bytes of /dev/shm that they take when every request is as large as may be.

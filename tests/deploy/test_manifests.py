@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 
 from server import alive, embedded
-from server.instances import suited_to
+from server.instances import DECODER, suited_to
 from tests.deploy import dockerfile
 from tests.deploy.kustomize import Object, load, render, the
 
@@ -133,10 +133,9 @@ def test_the_memory_limit_holds_what_the_decoders_may_take(pod: Object, containe
     """By the rule of deploy/README.md."""
     [shm] = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "shm"]
     gibibytes = [shm["sizeLimit"], container["resources"]["limits"]["memory"]]
-    shared, limit = (int(each.removesuffix("Gi")) * 1024 for each in gibibytes)
+    shared, limit = (int(each.removesuffix("Gi")) * 2**30 for each in gibibytes)
     cores = int(container["resources"]["requests"]["cpu"])
-    decoders = suited_to(cores).preprocess
-    assert limit >= shared + 512 + 320 * decoders + 128 * cores
+    assert limit >= shared + suited_to(cores).memory()
 
 
 def test_a_decoder_takes_no_more_than_the_rule_says(tmp_path: Path) -> None:
@@ -152,7 +151,7 @@ def test_a_decoder_takes_no_more_than_the_rule_says(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(folder), str(tmp_path / "large.jpg")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     [most] = re.findall(r"^VmHWM:\s+(\d+) kB$", done.stdout, re.MULTILINE)
-    assert 100 * 1024 < int(most) < 320 * 1024
+    assert DECODER // 3 < int(most) * 1024 < DECODER
 
 
 def test_all_select_the_same_pods(objects: list[Object]) -> None:
