@@ -1,5 +1,6 @@
 """The report's pictures."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,15 +78,19 @@ def _draw_split(axes: Any, closed: list[Point]) -> None:
 def draw_quality(
     megapixels: float, results: Results, gaps: Mapping[str, Mapping[str, float]], file: Path
 ) -> None:
-    """Quality over cost on photos of one size, a panel for each fixation set.
+    """Quality over cost on photos of one size, a panel for each fixation set, two in a row.
 
     Where gazecrop is served it crops as in process, at another cost.
     """
     speeds = results.tools(megapixels)
+    columns = min(2, len(gaps))
+    rows = math.ceil(len(gaps) / columns)
     figure, axes = plt.subplots(
-        1, len(gaps), figsize=(5.5 * len(gaps), 4.6), layout="constrained", squeeze=False
+        rows, columns, figsize=(5.5 * columns, 4.6 * rows), layout="constrained", squeeze=False
     )
-    for panel, (name, of_set) in zip(axes[0], gaps.items(), strict=True):
+    for panel in axes.flat[len(gaps) :]:
+        panel.axis("off")
+    for panel, (name, of_set) in zip(axes.flat, gaps.items(), strict=False):
         for tool, speed in speeds.items():
             gap = of_set.get(GAZECROP if tool == SERVED else tool)
             if gap is not None:
@@ -97,7 +102,8 @@ def draw_quality(
         panel.margins(x=0.25, y=0.12)
         panel.set_xlabel(f"photos of {megapixels:g} MP a second and core")
         panel.grid(alpha=0.3, which="both")
-    axes[0, 0].set_ylabel("gap closed: 0 a centred crop, 1 the best possible")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("gap closed: 0 a centred crop, 1 the best possible")
     _save(figure, file)
 
 
