@@ -5,7 +5,9 @@ from pathlib import Path
 
 import gazecrop
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from server.embedded import MODEL_REPOSITORY
 from tests.conftest import serving
@@ -14,12 +16,18 @@ OTHER = "0123456789ab"
 
 
 def another_version(folder: Path, shipped: str) -> Path:
-    """The models with the network in floats, by another name."""
+    """The models with a network of slightly larger first weights, and a name for it."""
     copy = shutil.copytree(MODEL_REPOSITORY, folder / "models")
     config = copy / "preprocess" / "config.pbtxt"
     config.write_text(config.read_text("utf-8").replace(shipped, OTHER), "utf-8")
     network = copy / "student" / "1"
-    shutil.copy(network / "model.onnx", network / "model.int8.onnx")
+    graph = onnx.load(network / "model.onnx")
+    first = next(each for each in graph.graph.initializer if len(each.dims) == 4)
+    first.CopyFrom(
+        numpy_helper.from_array(numpy_helper.to_array(first) * np.float32(1.05), first.name)
+    )
+    for name in ("model.onnx", "model.int8.onnx"):
+        onnx.save(graph, network / name)
     return copy
 
 
