@@ -12,7 +12,7 @@ from tests.conftest import free_address
 from tests.server.test_embedded import environment
 
 ROOT = Path(__file__).parents[1]
-CROP = f"{Path(sys.executable).with_name('gazecrop')} crop docs/photo.jpg --ratio 1:1"
+CROP = (sys.executable, *"-m gazecrop crop docs/photo.jpg --ratio 1:1".split())
 LIBRARIES = "import training.detectors.network, training.networks.predictors, export.parity"
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
@@ -31,7 +31,7 @@ def test_none_leaves_this_host(what: str, tmp_path: Path) -> None:
     home.mkdir()
     command = {
         "server and client": [
-            *("-m", "server", "--", *CROP.split()),
+            *("-m", "server", "--", *CROP),
             *("--out", str(tmp_path / "crops"), "--server", f"localhost:{address.grpc}"),
         ],
         "training and export": ["-c", LIBRARIES],
