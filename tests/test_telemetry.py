@@ -12,7 +12,7 @@ from tests.conftest import free_address
 from tests.server.test_embedded import environment
 
 ROOT = Path(__file__).parents[1]
-CROP = (sys.executable, *"-m gazecrop crop docs/photo.jpg --ratio 1:1".split())
+CROP = (sys.executable, "-m", "gazecrop", "crop", "docs/photo.jpg", "--ratio", "1:1")
 LIBRARIES = "import training.detectors.network, training.networks.predictors, export.parity"
 LOOPBACK = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
 
