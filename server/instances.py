@@ -17,7 +17,7 @@ CANVAS = 320 * 320 * 3  # bytes of a photo as the network sees it
 BATCH = 2  # photos that a decoder takes at once, of as many requests
 PHOTOS = 4  # in a request
 LIVES = 3  # requests in a region: one read, one answered, and the gaps that others left
-TRITON = 1280 * 2**20  # bytes of its own: what it receives and what waits, a flood of uploads
+TRITON = 1280 * 2**20  # bytes of its own: it took 1070 MB for 200 of the largest uploads at once
 DECODER = 320 * 2**20  # bytes of its process: MAX_MEMORY of `photo.py`, and what it imports
 NETWORK = 128 * 2**20
 WINDOWS = 64 * 2**20
@@ -35,7 +35,11 @@ class Instances(NamedTuple):
     photos: int = PHOTOS
 
     def memory(self) -> int:
-        """Bytes that Triton and all processes take at most, beside /dev/shm."""
+        """Bytes that a pod has for Triton and all processes, beside /dev/shm.
+
+        Triton bounds the uploads that wait by their number alone: it may take more than this
+        where a queue fills with the largest.
+        """
         processes = self.preprocess * DECODER + self.student * NETWORK + self.windows * WINDOWS
         return TRITON + processes
 

@@ -260,13 +260,12 @@ def continued(path: Path, sizes: StudentSizes) -> Student:
     wider = {name: max(getattr(earlier, name), getattr(sizes, name)) for name in READOUT}
     student = Student(dataclasses.replace(earlier, canvas=sizes.canvas, grid=sizes.grid, **wider))
     expect_rarely(student)
-    state = student.state_dict()
+    state = student.state_dict()  # the parameters themselves, without their gradients
     for name, weight in safetensors.torch.load_file(path).items():
         corner = tuple(slice(length) for length in weight.shape)
         if weight.ndim > 1:
             state[name][corner[:1]] = 0
         state[name][corner] = weight
-    student.load_state_dict(state)
     return student
 
 
