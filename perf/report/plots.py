@@ -82,7 +82,8 @@ def draw_quality(
 
     Where gazecrop is served it crops as in process, at another cost.
     """
-    speeds = results.tools(megapixels)
+    # Names of neighbours stand above and below in turn, or they would cover each other.
+    by_speed = sorted(results.tools(megapixels).items(), key=lambda item: item[1].rate)
     columns = min(2, len(gaps))
     rows = math.ceil(len(gaps) / columns)
     figure, axes = plt.subplots(
@@ -91,10 +92,11 @@ def draw_quality(
     for panel in axes.flat[len(gaps) :]:
         panel.axis("off")
     for panel, (name, of_set) in zip(axes.flat, gaps.items(), strict=False):
-        for tool, speed in speeds.items():
+        for number, (tool, speed) in enumerate(by_speed):
             gap = of_set.get(GAZECROP if tool == SERVED else tool)
             if gap is not None:
-                _draw_tool(panel, tool, speed.rate / results.machine.cores, gap)
+                rate = speed.rate / results.machine.cores
+                _draw_tool(panel, tool, rate, gap, above=number % 2 == 1)
         panel.axhline(0, color="grey", lw=1, ls="--")
         panel.set_title(name)
         panel.set_xscale("log")
@@ -107,12 +109,13 @@ def draw_quality(
     _save(figure, file)
 
 
-def _draw_tool(axes: Any, tool: str, rate: float, gap: float) -> None:
+def _draw_tool(axes: Any, tool: str, rate: float, gap: float, above: bool) -> None:
     ours = tool in (GAZECROP, SERVED)
     shade = "tab:red" if ours else "tab:blue"
     axes.plot(rate, gap, "*" if ours else "o", color=shade, ms=15 if ours else 8)
-    offset = (0, -20) if tool == SERVED else (0, 10)
-    axes.annotate(tool, (rate, gap), offset, textcoords="offset points", ha="center", color=shade)
+    offset = (0, 10) if above else (0, -20)
+    text = {"textcoords": "offset points", "ha": "center", "fontsize": 8.5}
+    axes.annotate(tool, (rate, gap), offset, color=shade, **text)
 
 
 def _plain_numbers(axis: Any) -> None:
