@@ -1,7 +1,9 @@
 """The inspector in a real browser: open, drag, copy, by mouse, finger and keyboard alone."""
 
 import base64
+import itertools
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -316,6 +318,32 @@ def gazecrop_form(crop: dict[str, Any]) -> dict[str, Any]:
         else value
         for name, value in crop.items()
     }
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_labels_of_windows_lie_apart(page: Page, upload: bytes, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    choose(page, upload)
+    for ratio in ("1.01", "1.02", "7:9"):
+        page.get_by_label("Another shape").fill(ratio)
+        page.keyboard.press("Enter")
+    labels = page.locator("svg .label")
+    expect(labels).to_have_count(6)
+    boxes = [label.bounding_box() or pytest.fail("hidden") for label in labels.all()]
+    photo = page.locator("#overlay").bounding_box() or pytest.fail("hidden")
+    for box, other in itertools.combinations(boxes, 2):
+        assert not common(box, other)
+    for box in boxes:
+        assert common(box, photo) == pytest.approx(box["width"] * box["height"], rel=1e-3)
+
+
+def common(one: Any, other: Any) -> float:
+    """Square pixels that both boxes have."""
+    sides = (
+        max(0, min(one[at] + one[side], other[at] + other[side]) - max(one[at], other[at]))
+        for at, side in (("x", "width"), ("y", "height"))
+    )
+    return math.prod(sides)
 
 
 @pytest.mark.parametrize("width", [320, 1280])

@@ -55,16 +55,30 @@ export class Stage {
     windows.forEach(([, crop]) => drawn.push(rectangle(crop, "window under")));
     windows.forEach(([, crop], i) => drawn.push(rectangle(crop, "window", colour(i))));
     shaded?.cuts?.forEach((cut) => drawn.push(rectangle(cut, "cut")));
-    windows.forEach(([name, crop], i) => {
-      const size = 14 * this.scale;
-      const label = element("text", {
-        class: "label", "font-size": size, x: crop.left + 0.6 * size, y: crop.top + (1.4 + 1.4 * i) * size,
-      });
-      label.textContent = name;
-      label.style.fill = colour(i);
-      drawn.push(label);
-    });
     this.layers[0].replaceChildren(...drawn);
+    const settled = [];
+    windows.forEach(([name, crop], i) => settled.push(this.#label(name, colour(i), crop, settled)));
+  }
+
+  /** Write a name into its window's corner, below the names that lie there already; returns its box. */
+  #label(name, fill, { left, top }, settled) {
+    const size = 14 * this.scale; // of the letters
+    const text = element("text", { x: 0.4 * size, y: 1.1 * size, fill });
+    const ground = element("rect", { height: 1.5 * size, rx: 0.25 * size });
+    const label = element("g", { class: "label", "font-size": size });
+    text.textContent = name;
+    label.append(ground, text);
+    this.layers[0].append(label);
+    const width = text.getComputedTextLength() + 0.8 * size;
+    const box = {
+      left: clamp(left + 0.3 * size, 0, this.size[0] - width), top: top + 0.3 * size, width, height: 1.5 * size,
+    };
+    for (const other of [...settled].sort((one, next) => one.top - next.top)) {
+      if (overlap(box, other)) box.top = other.top + other.height + 0.15 * size;
+    }
+    ground.setAttribute("width", width);
+    label.setAttribute("transform", `translate(${box.left} ${box.top})`);
+    return box;
   }
 
   /** Put a mark on the photo: a focus [x, y], or a box [left, top, width, height]. */
@@ -174,6 +188,10 @@ function rectangle({ left, top, width, height }, kind, stroke) {
   if (stroke) drawn.style.setProperty("--colour", stroke);
   return drawn;
 }
+
+const overlap = (one, other) =>
+  one.left < other.left + other.width && other.left < one.left + one.width
+  && one.top < other.top + other.height && other.top < one.top + one.height;
 
 function element(name, attributes = {}) {
   return set(document.createElementNS(SVG, name), attributes);
