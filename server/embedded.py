@@ -10,7 +10,6 @@ import ctypes
 import dataclasses
 import functools
 import importlib.util
-import math
 import os
 import resource
 import shutil
@@ -27,7 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from server import health, lack_of_room, leftovers, region_names
+from server import health, lack_of_room, leftovers, region_names, request_size
+from server.errors import ServerError as ServerError
 
 MODEL_REPOSITORY = Path(__file__).parents[1] / "model_repository"
 BACKENDS = Path(__file__).parent / "backends"
@@ -52,10 +52,6 @@ STOP_SECONDS = 15
 STANDARD_ERROR = 2
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _LIBC = ctypes.CDLL(None)
-
-
-class ServerError(Exception):
-    """The server cannot start, or has stopped; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +204,7 @@ def prepare(
             name = stack.enter_context(leftovers.claim())
             folder = Path(tempfile.gettempdir()) / name
             folder.mkdir()
-            backends = _assemble_backends(folder)
+            backends, binary = _assemble_backends(folder), _assemble_binary(folder)
         except OSError as error:
             raise ServerError(
                 f"cannot write {error.filename}: {error.strerror}; "
@@ -216,13 +212,16 @@ def prepare(
             ) from error
         region = None
         if model_repository is None:
+            from server import instances, room  # which need packages that may be missing
+
             cached = any(option.startswith("--cache-config") for option in options)
-            models, region = _shipped_models(folder, cores, cached)
+            suited, region = room.share(cores or instances.usable_cores())
+            models = instances.with_instances(MODEL_REPOSITORY, folder, suited, cached)
             options = (*options, COMPLETE)
         else:  # by a link, since Triton's Python backend dies of a space in a path
             models = folder / "given"
             models.symlink_to(model_repository.resolve())
-        command = [*_command(address, models, backends, name), *options]
+        command = [str(binary), *_options(address, models, backends, name), *options]
         yield Triton(address, models, name, command, log, region)
 
 
@@ -277,30 +276,13 @@ def _assemble_backends(folder: Path) -> Path:
     return backends
 
 
-def _shipped_models(folder: Path, cores: int | None, cached: bool) -> tuple[Path, int]:
-    """The models, suited to this host, and the bytes that a process may take in /dev/shm."""
+def _assemble_binary(folder: Path) -> Path:
     from server import instances  # which needs packages that may be missing
 
-    cores = cores or instances.usable_cores()
-    room = shutil.disk_usage(leftovers.SHARED_MEMORY).free
-    suited, wanted = instances.suited_to(cores, room), instances.suited_to(cores)
-    if suited.region(room) < instances.UPLOAD + instances.OVERHEAD:
-        raise ServerError(
-            f"/dev/shm has room for {_mib(room)}, too little for one large photo; for {cores} "
-            f"cores {_mib(wanted.shared_memory())} are right (docker run --shm-size)"
-        )
-    if suited != wanted:
-        print(
-            f"warning: /dev/shm has room for {_mib(room)}; for {cores} cores "
-            f"{_mib(wanted.shared_memory())} are right, so that fewer photos are decoded at once",
-            file=sys.stderr,
-        )
-    models = instances.with_instances(MODEL_REPOSITORY, folder, suited, cached)
-    return models, suited.region(room)
-
-
-def _mib(size: int) -> str:
-    return f"{math.ceil(size / 2**20)} MiB"
+    binary = folder / "tritonserver"
+    shutil.copy(_triton() / "bin" / "tritonserver", binary)
+    request_size.bound(binary, instances.REQUEST)
+    return binary
 
 
 def _triton() -> Path:
@@ -310,13 +292,12 @@ def _triton() -> Path:
     return Path(spec.origin).parent / "tritonserver"
 
 
-def _command(address: Address, model_repository: Path, backends: Path, name: str) -> list[str]:
+def _options(address: Address, model_repository: Path, backends: Path, name: str) -> list[str]:
     # Triton's gRPC and HTTP servers each have their own way to write an IPv6 address.
     grpc, http = (
         (f"[{address.host}]", f"ipv6:{address.host}") if address.is_ipv6 else (address.host,) * 2
     )
     return [
-        str(_triton() / "bin" / "tritonserver"),
         f"--model-repository={model_repository}",
         f"--backend-directory={backends}",
         f"--cache-directory={_triton() / 'caches'}",
@@ -330,7 +311,7 @@ def _command(address: Address, model_repository: Path, backends: Path, name: str
         "--pinned-memory-pool-byte-size=0",
         "--log-info=0",
         "--exit-timeout-secs=10",
-        f"--backend-config=python,shm-region-prefix-name={name}-",  # of all in Python
+        leftovers.region_prefix(name),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 PHOTO = Path(__file__).parents[1] / "model_repository" / "preprocess" / "warmup" / "photo"
 PATIENCE = 4.0  # seconds
 UNAVAILABLE = 503
+INFER = "models/saliency/infer"
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
@@ -30,7 +31,9 @@ def predict(host: str, port: int, timeout: float = PATIENCE) -> None:
     Raises:
         NoPrediction: it does not.
     """
-    status, answer = ask(host, port, "POST", "models/saliency/infer", *_request(), timeout)
+    status, answer = ask(
+        host, port, "POST", "models/saliency/infer", *request(PHOTO.read_bytes()), timeout
+    )
     if status != http.client.OK:
         message = answer.decode(errors="replace")
         raise NoPrediction(f"HTTP status {status}: {message}", busy=status == UNAVAILABLE)
@@ -60,8 +63,12 @@ def ask(
             raise NoPrediction(f"no answer from {host}:{port}: {error}") from error
 
 
-def _request() -> tuple[bytes, dict[str, str]]:
-    photo = PHOTO.read_bytes()
+def request(photo: bytes) -> tuple[bytes, dict[str, str]]:
+    """Body and headers that ask for a prediction.
+
+    Args:
+        photo: its length in 4 bytes, and the file.
+    """
     size = {"binary_data_size": len(photo)}
     image = {"name": "IMAGE", "datatype": "BYTES", "shape": [1, 1], "parameters": size}
     header = json.dumps({"inputs": [image], "outputs": [{"name": "IMAGE_SIZE"}]}).encode()

@@ -13,11 +13,15 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 UPLOAD = 20 * 2**20  # bytes of a photo at most: MAX_BYTES of `photo.py`
+REQUEST = UPLOAD + 2**20  # bytes of a request at most, of however many photos
 CANVAS = 320 * 320 * 3  # bytes of a photo as the network sees it
 BATCH = 2  # photos that a decoder takes at once, of as many requests
 PHOTOS = 4  # in a request
 LIVES = 3  # requests in a region: one read, one answered, and the gaps that others left
-TRITON = 1280 * 2**20  # bytes of its own: it took 1070 MB for 200 of the largest uploads at once
+QUEUE = 24  # requests that wait, for each core
+AHEAD = 2  # batches that each decoder has: in work, and next
+RECEIVED = 24  # requests at once that Triton has not yet let in or refused
+TRITON = 192 * 2**20  # bytes of its own
 DECODER = 320 * 2**20  # bytes of its process: MAX_MEMORY of `photo.py`, and what it imports
 NETWORK = 128 * 2**20
 WINDOWS = 64 * 2**20
@@ -26,7 +30,7 @@ CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container, where the kernel h
 
 
 class Instances(NamedTuple):
-    """How many instances of each model, and how many photos may wait for them."""
+    """How many instances of each model, and how many requests may wait for them."""
 
     preprocess: int
     student: int
@@ -37,11 +41,20 @@ class Instances(NamedTuple):
     def memory(self) -> int:
         """Bytes that a pod has for Triton and all processes, beside /dev/shm.
 
-        Triton bounds the uploads that wait by their number alone: it may take more than this
-        where a queue fills with the largest.
+        Requests in flight are of the largest size; those that Triton has accepted it holds twice,
+        for what it received them in is kept for the next. It refuses more than these, but only
+        when it has received them.
         """
         processes = self.preprocess * DECODER + self.student * NETWORK + self.windows * WINDOWS
-        return TRITON + processes
+        return TRITON + (self.accepted() + self.in_flight()) * REQUEST + processes
+
+    def accepted(self) -> int:
+        """Requests that wait or are decoded."""
+        return self.queue + AHEAD * BATCH * self.preprocess
+
+    def in_flight(self) -> int:
+        """Requests that are accepted, or on their way in."""
+        return self.accepted() + RECEIVED
 
     def shared_memory(self) -> int:
         """Bytes of /dev/shm that they take when every request is as large as may be.
@@ -60,16 +73,16 @@ class Instances(NamedTuple):
 
     def largest_region(self) -> int:
         """Bytes of the region of a decoder when every request is as large as may be."""
-        photos = max(self.photos, BATCH if self.photos > 1 else 1)
-        return LIVES * photos * (UPLOAD + CANVAS) + OVERHEAD
+        return LIVES * (min(BATCH, self.photos) * REQUEST + self.photos * CANVAS) + OVERHEAD
 
 
 def suited_to(cores: int, room: int | None = None) -> Instances:
     """One decoder more than cores, so that all decode while one waits; a network for each core.
 
     Of a large photo decoding takes most of the time, of a small one the network; windows take the
-    least. The queue is what the cores answer in about half a second. Two decoders are the least:
-    Triton 2.51 with a single one, on a single core, lets its batcher sleep through half-seconds.
+    least. The queue is what the cores answer in about a quarter of a second. Two decoders are the
+    least: Triton 2.51 with a single one, on a single core, lets its batcher sleep through
+    half-seconds.
 
     Where so many bytes of /dev/shm are too few, requests may hold fewer photos; then there are
     fewer decoders.
@@ -78,7 +91,7 @@ def suited_to(cores: int, room: int | None = None) -> Instances:
         preprocess=cores + 1,
         student=cores,
         windows=max(2, math.ceil(cores / 4)),  # one that dies is replaced while another goes on
-        queue=64 * cores,
+        queue=QUEUE * cores,
     )
     if room is None:
         return suited

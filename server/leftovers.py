@@ -35,6 +35,11 @@ def claim() -> Iterator[str]:
         yield name
 
 
+def region_prefix(name: str) -> str:
+    """Triton's option by which all regions of its Python backend are called so."""
+    return f"--backend-config=python,shm-region-prefix-name={name}-"
+
+
 def sweep(place: Path) -> None:
     """Remove the files of servers that are no more, as far as they are this user's."""
     for path in place.glob(f"{PREFIX}*.lock"):
@@ -58,6 +63,7 @@ def remove(place: Path, name: str, keep_lock: bool = False) -> None:
 def _locked(path: Path) -> IO[str]:
     while True:
         lock = path.open("w")
+        os.set_inheritable(lock.fileno(), True)  # a program in the place of this one keeps it
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(path.stat(), os.fstat(lock.fileno())):

@@ -262,6 +262,8 @@ class Call:
                 return self.deadline.exceeded(self.answer + through)
             case grpc.StatusCode.INVALID_ARGUMENT:
                 return ImageRejected(message)
+            case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in message:
+                return ImageRejected(f"the photo has too many bytes: {message}")
             case status:
                 return ServerFailed(f"{self._address}{through} answered {status}: {message}")
 

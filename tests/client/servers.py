@@ -70,8 +70,8 @@ def with_queue_of(size: int, folder: Path) -> Path:
     text = config.read_text()
     text = text.replace("count: 3", "count: 1").replace("max_batch_size: 32", "max_batch_size: 1")
     text = text.replace("preferred_batch_size: [ 2 ]", "")
-    assert "max_queue_size: 128" in text
-    config.write_text(text.replace("max_queue_size: 128", f"max_queue_size: {size}"))
+    assert "max_queue_size: 48" in text
+    config.write_text(text.replace("max_queue_size: 48", f"max_queue_size: {size}"))
     for name in ("saliency", "crops"):
         ensemble = repository / name / "config.pbtxt"
         ensemble.write_text(ensemble.read_text().replace("max_batch_size: 32", "max_batch_size: 1"))

@@ -3,9 +3,11 @@
 import contextlib
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -15,7 +17,7 @@ from pathlib import Path
 import gazecrop
 import pytest
 
-from server import embedded, native
+from server import embedded, instances, leftovers, native
 from tests.conftest import free_address
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +85,25 @@ def test_it_predicts_and_closes_the_rest(tritonserver: Path, tmp_path: Path) -> 
         assert process.wait(60) == 0
 
 
-def test_own_restrictions_take_the_place_of_ours(tmp_path: Path) -> None:
+def test_the_next_start_removes_what_a_killed_one_left(tritonserver: Path, tmp_path: Path) -> None:
+    with started(tritonserver, tmp_path) as (_, process):
+        command = Path(f"/proc/{process.pid}/cmdline").read_text()
+        [name] = re.findall(r"shm-region-prefix-name=(gazecrop-\w+)-", command)
+        largest = instances.suited_to(1).largest_region()
+        assert resource.prlimit(process.pid, resource.RLIMIT_FSIZE) == (largest, largest)
+    left = {place: list(place.glob(f"{name}*")) for place in (leftovers.SHARED_MEMORY, tmp_path)}
+    assert len(left[leftovers.SHARED_MEMORY]) > 1  # its lock, and regions
+    assert tmp_path / name in left[tmp_path]
+    with started(tritonserver, tmp_path):
+        assert not [path for paths in left.values() for path in paths if path.exists()]
+
+
+def test_own_restrictions_take_the_place_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     own = "--http-restricted-api=health:admin=secret"
-    arguments = native.command([own], tmp_path)
+    arguments = native.command([own], "gazecrop-test", instances.suited_to(1))
     restricted = [each for each in arguments if each.startswith("--http-restricted-api")]
     assert restricted == [own]
     assert any(each.startswith("--grpc-restricted-protocol") for each in arguments)

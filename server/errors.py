@@ -1,0 +1,2 @@
+class ServerError(Exception):
+    """The server cannot start, or has stopped; the message says what to do."""
