@@ -1,8 +1,10 @@
 """The examples of the documents run as they stand, and their figures are the measured ones."""
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import gazecrop
@@ -34,14 +36,42 @@ def test_examples_run(
     assert {path.name for path in tmp_path.glob("*.jpg")} >= {"photo.jpg"}
 
 
-def test_commands_of_the_client_guide_are_those_of_the_parser() -> None:
-    from gazecrop.__main__ import _parser
+HERE = """
+gazecrop() { "$PYTHON" -m gazecrop "$@" --server "$SERVER"; }
+command -v jq > /dev/null || jq() { cat; }
+"""
 
-    text = (ROOT / "docs/client.md").read_text("utf-8")
-    commands = re.findall(r"^gazecrop (.*?)(?:$|\s+[#|<>])", text, re.MULTILINE)
-    assert len(commands) == 6
-    for command in commands:
-        _parser().parse_args(command.replace("'", "").split())
+
+@pytest.mark.parametrize(
+    ("document", "count", "written"),
+    [
+        ("README.md", 3, {"square.jpg", "crops"}),
+        ("docs/client.md", 6, {"square.jpg", "crops"}),
+        ("deploy/README.md", 1, {"crops"}),
+    ],
+)
+def test_commands_run(
+    document: str,
+    count: int,
+    written: set[str],
+    address: embedded.Address,
+    photo: Path,
+    tmp_path: Path,
+) -> None:
+    for name in ("photo.jpg", "docs/photo.jpg", "album/one.jpg", "more/and/two.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    text = (ROOT / document).read_text("utf-8")
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    commands = re.findall(r"^gazecrop .*", blocks, re.MULTILINE)
+    assert len(commands) == count
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join([HERE, *commands])],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHON": sys.executable, "SERVER": f"{address.host}:{address.grpc}"},
+        check=True,
+    )
+    assert {path.name for path in tmp_path.iterdir()} >= written
 
 
 def test_the_readmes_request_by_curl_is_answered(
@@ -68,6 +98,44 @@ def test_the_readmes_request_by_curl_is_answered(
     assert (
         np.abs(tensors["SALIENCY"].reshape(expected.density.shape) - expected.density).max() < 1e-3
     )
+
+
+def test_every_request_by_curl_is_tried() -> None:
+    """Here, and by `tests/web/test_readme.py`."""
+    text = (ROOT / "README.md").read_text("utf-8").replace("\\\n", "")
+    assert re.findall(r"^curl .*localhost:(\d+)", text, re.MULTILINE) == ["8080", "8080", "8000"]
+
+
+DOCUMENTS = [
+    path for folder in ("", "docs", "perf", "deploy") for path in (ROOT / folder).glob("*.md")
+]
+
+
+def test_targets_that_documents_name_are_there() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for path in DOCUMENTS:
+        named = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text("utf-8"), re.MULTILINE))
+        assert named <= targets, path
+
+
+def test_programs_that_documents_name_are_there_with_their_options() -> None:
+    for path in DOCUMENTS:
+        text = path.read_text("utf-8").replace("\\\n", "")
+        programs = re.findall(r"python3? -m ([a-z][a-z0-9_.]*)(?![\w.])([^`#|\n]*)", text)
+        for module, arguments in programs:
+            file = next((file for file in _files(module) if file.is_file()), None)
+            assert file, f"{path} names {module}"
+            if module != "server":  # it takes tritonserver's options
+                for option in re.findall(r"\s(--[a-z-]+)", arguments):
+                    assert re.search(rf"{option}\b", file.read_text("utf-8")), (
+                        f"{path}: {module} {option}"
+                    )
+
+
+def _files(module: str) -> list[Path]:
+    folders = [ROOT, ROOT / "client"]
+    path = module.replace(".", "/")
+    return [folder / f"{path}{end}" for folder in folders for end in (".py", "/__main__.py")]
 
 
 @pytest.mark.parametrize("document", figures.DOCUMENTS)
