@@ -14,7 +14,8 @@ around the densest cell; or one of these to compare with:
 Columns are the mean share of fixations kept by the largest window of each ratio, the gap that
 closes between the centre and the best possible, and the mean of the gaps over the ratios. Where
 heads or lines of text are known, a further table tells those cut (`training.evaluation.cuts`);
-with --find-lines detectors find the lines that no table tells. Brackets are a 95 % bootstrap
+with --find-lines detectors find the lines that no table tells. The last table has gazecrop's shares
+less each other row's, the photos of both resampled together. Brackets are a 95 % bootstrap
 interval over photos. --out receives the tables as croppers.md and croppers.json, from which
 `perf.report` draws quality over cost.
 
@@ -25,7 +26,7 @@ import argparse
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +43,7 @@ from perf.instruments.tables import table
 from training.data.fixations import Photo, read_fixation_set, split, upright_size
 from training.data.maps import MappedPhoto, read_map_set
 from training.evaluation.cuts import (
+    DIFFERENCE,
     LOWEST,
     Boxes,
     Things,
@@ -151,7 +153,8 @@ def compare(
         for name, of_photos in windows.items():
             shares[name].append([truth.kept(window) for window in of_photos[-1]])
     table = _table({name: np.array(of_photos) for name, of_photos in shares.items()})
-    cuts = cut_columns(things or {}, windows, sizes)
+    against = GAZECROP if GAZECROP in croppers else None
+    cuts = cut_columns(things or {}, windows, sizes, against)
     return {name: row | cuts[name] for name, row in table.items()}
 
 
@@ -178,9 +181,19 @@ def markdown(name: str, rows: Mapping[str, Row], photos: int) -> str:
     """A set's tables."""
     texts = [f"**{name}**, {photos} photos\n", _columns(rows, COLUMNS)]
     for thing in LOWEST:
-        if columns := [column for column in next(iter(rows.values())) if thing in column]:
-            texts += ["", _columns(rows, columns)]
+        columns = [column for column in rows[CENTRE] if thing in column]
+        differences = [column for column in columns if column.startswith(DIFFERENCE)]
+        if shares := [column for column in columns if column not in differences]:
+            texts += ["", _columns(rows, shares)]
+        if differences:
+            others = {name: row for name, row in rows.items() if name != GAZECROP}
+            texts += ["", table(("", *differences), _intervals(others, differences))]
     return "\n".join(texts)
+
+
+def _intervals(rows: Mapping[str, Row], columns: Sequence[str]) -> Iterator[list[str]]:
+    for name, row in rows.items():
+        yield [name, *(_cells(row, [column])[0] for column in columns)]
 
 
 def _columns(rows: Mapping[str, Row], columns: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ from training.data.fixations import read_pixels
 from training.detectors import text
 from training.detectors.maps import CHARACTERS
 from training.evaluation.retention import RATIOS, Window
-from training.evaluation.tables import Interval, Row, interval, resample_weights
+from training.evaluation.tables import Row, interval, resample_weights
 from training.progress import track
 
 TABLES = {"head": ("heads.csv", "faces.csv"), "line": ("lines.csv",)}
@@ -30,6 +30,7 @@ UNCUT = 0.1  # of a box, on either side of an edge
 LOWEST = {"head": 0.06, "line": 0.02}  # of the photo's height
 TALL = 0.1  # of the photo's height
 FEW = 5  # things in a photo
+DIFFERENCE = "difference in "  # starts the name of such a column
 
 Boxes: TypeAlias = NDArray[np.float64]  # [n, 4]: left, top, width, height
 Things: TypeAlias = Mapping[str, Mapping[str, Boxes]]  # of a set: by kind, then by photo
@@ -121,11 +122,27 @@ def cut_row(cuts: Sequence[Sequence[Cuts]], thing: str) -> Row:
     those in photos of `FEW` at most. That of photos also has a column for each ratio. The
     intervals are those of `training.evaluation.evaluate`. A share of nothing is NaN.
     """
+    shares = _shares(cuts, thing)
+    return {column: interval(values[0], values[1:]) for column, values in shares.items()}
+
+
+def difference_row(
+    cuts: Sequence[Sequence[Cuts]], others: Sequence[Sequence[Cuts]], thing: str
+) -> Row:
+    """A cropper's shares less another's on the same photos, which are resampled together."""
+    shares, theirs = _shares(cuts, thing), _shares(others, thing)
+    columns = (f"photos with a cut {thing}", f"{thing}s kept whole")
+    differences = {column: shares[column] - theirs[column] for column in columns}
+    return {column: interval(values[0], values[1:]) for column, values in differences.items()}
+
+
+def _shares(cuts: Sequence[Sequence[Cuts]], thing: str) -> dict[str, NDArray[np.float64]]:
+    """For each column of `cut_row` the share of all photos, then those of resamples."""
     counts = np.array(cuts, float)  # [photos, ratios, 5]
     weights = resample_weights(len(counts))
     things, cut, whole, tall, tall_cut = np.moveaxis(counts, -1, 0)
     few = (things <= FEW).astype(float)
-    shares = {
+    parts = {
         f"photos with a cut {thing}": (cut > 0, things > 0),
         f"{thing}s cut": (cut, things),
         f"tall {thing}s cut": (tall_cut, tall),
@@ -134,24 +151,22 @@ def cut_row(cuts: Sequence[Sequence[Cuts]], thing: str) -> Row:
     }
     for number, ratio in zip(range(counts.shape[1]), RATIOS, strict=False):
         of_ratio = slice(number, number + 1)
-        shares[f"photos with a cut {thing} {ratio}"] = (
+        parts[f"photos with a cut {thing} {ratio}"] = (
             cut[:, of_ratio] > 0,
             things[:, of_ratio] > 0,
         )
-    return {column: _share(weights, *parts) for column, parts in shares.items()}
-
-
-def _share(weights: NDArray[np.float64], part: Boxes, whole: Boxes) -> Interval:
-    """Of weighted sums [1 + resamples, ratios]."""
     with np.errstate(invalid="ignore"):
-        shares = ((weights @ part) / (weights @ whole)).mean(axis=1)
-    return interval(shares[0], shares[1:])
+        return {
+            column: ((weights @ part) / (weights @ whole)).mean(axis=1)
+            for column, (part, whole) in parts.items()
+        }
 
 
 def cut_columns(
     things: Things,
     windows: Mapping[str, Sequence[Sequence[Window]]],
     photos: Sequence[tuple[str, tuple[int, int]]],
+    against: str | None = None,
 ) -> dict[str, Row]:
     """For each cropper, the columns of all things.
 
@@ -159,13 +174,20 @@ def cut_columns(
         things: what is in the photos.
         windows: of each cropper, [photos][ratios].
         photos: name and (width, height) of each photo.
+        against: a cropper, whose shares less each other's are `DIFFERENCE` columns more.
     """
     rows: dict[str, Row] = {name: {} for name in windows}
     for thing, boxes in things.items():
-        for name, of_photos in windows.items():
-            cuts = [
+        cuts = {
+            name: [
                 [count_cuts(boxes.get(image), size, rect, LOWEST[thing]) for rect in of_ratios]
                 for (image, size), of_ratios in zip(photos, of_photos, strict=True)
             ]
-            rows[name] |= cut_row(cuts, thing)
+            for name, of_photos in windows.items()
+        }
+        for name in windows:
+            rows[name] |= cut_row(cuts[name], thing)
+            if against is not None and name != against:
+                differences = difference_row(cuts[against], cuts[name], thing)
+                rows[name] |= {DIFFERENCE + column: of for column, of in differences.items()}
     return rows

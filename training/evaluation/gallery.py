@@ -1,11 +1,13 @@
-"""A picture of what predictors see: a row for each validation photo of a fixation set.
+"""A picture of what predictors see: a row for each photo of a fixation set.
 
-    python -m training.evaluation.gallery --data SET --model NAME=FILE [--model …] [--worst]
-        --out FILE.png
+    python -m training.evaluation.gallery (--data SET | --elsewhere SET) --model NAME=FILE
+        [--model …] [--worst nss|cuts] --out FILE.png
 
 From left to right: the photo with its fixations; the humans' map, the fixations blurred; and
-for each model its map, with its NSS, and its crops. Without --worst the photos are spread evenly
-over the set, with it they are those where the first model has the lowest NSS.
+for each model its map, with its NSS, and its crops. Where heads are labelled (see `cuts`), those
+that a crop cuts have a white box, the others a grey one. Photos are the validation photos of --data
+or all of --elsewhere: without --worst spread evenly over the set; with it those where the first
+model has the lowest NSS, or its crops cut the most heads.
 """
 
 import argparse
@@ -15,14 +17,16 @@ from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
+from gazecrop import Rect, Saliency
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from training.data.fixations import Photo, read_fixation_set, split
+from training.evaluation.cuts import Boxes, count_cuts, read_boxes
 from training.evaluation.evaluate import model_file, open_models
 from training.evaluation.metrics import fixation_map, nss, on_photo
-from training.evaluation.retention import RATIOS, mass_window
-from training.networks.predictors import Predictor
+from training.evaluation.retention import RATIOS
+from training.networks.predictors import ExportedStudent, FramedNetwork, Predictor
 from training.progress import track
 
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -42,6 +46,7 @@ class Panel(NamedTuple):
 class Row(NamedTuple):
     panels: list[Panel]
     nss: float  # of the first model
+    cuts: int  # heads that the first model's crops cut, once for each crop
 
 
 def gallery(rows: Sequence[Row]) -> Image.Image:
@@ -60,7 +65,8 @@ def gallery(rows: Sequence[Row]) -> Image.Image:
     return sheet
 
 
-def row(photo: Photo, models: Mapping[str, Predictor]) -> Row:
+def row(photo: Photo, models: Mapping[str, Predictor], heads: Boxes | None = None) -> Row:
+    """The panels of a photo, whose heads [n, 4] may be labelled."""
     pixels = photo.pixels()
     size = pixels.shape[1], pixels.shape[0]
     human, viewers = fixation_map(photo.fixations, *size), len(set(photo.subjects))
@@ -68,15 +74,27 @@ def row(photo: Photo, models: Mapping[str, Predictor]) -> Row:
         Panel({photo.path.name: "black"}, with_fixations(pixels, photo.fixations)),
         Panel({f"{viewers} viewers": "black"}, heat(pixels, human)),
     ]
-    scores = []
+    scores, cut = [], []
     for name, predict in models.items():
-        density = predict(pixels)
-        saliency_map = on_photo(density, *size)
+        saliency = predicted(predict, pixels)
+        saliency_map = on_photo(saliency.density, *size)
         scores.append(nss(saliency_map, photo.fixations))
         title = {f"{name}: NSS {scores[-1]:.2f}": "black"}
         panels.append(Panel(title, heat(pixels, saliency_map)))
-        panels.append(Panel({"crops": "black", **FRAMES}, with_frames(pixels, density)))
-    return Row(panels, scores[0])
+        windows = [saliency.crop(RATIOS[ratio]).rect for ratio in FRAMES]
+        cut.append(sum(count_cuts(heads, size, window).cut for window in windows))
+        picture = with_frames(with_heads(pixels, heads, windows), windows)
+        panels.append(Panel({"crops": "black", **FRAMES}, picture))
+    return Row(panels, scores[0], cut[0])
+
+
+def predicted(predict: Predictor, pixels: Pixels) -> Saliency:
+    """What the client would get: with an integrity where the network tells one."""
+    size = pixels.shape[1], pixels.shape[0]
+    if isinstance(predict, FramedNetwork | ExportedStudent):
+        density, integrity = predict.maps(pixels)
+        return Saliency(density, size, integrity)
+    return Saliency(predict(pixels), size)
 
 
 def heat(pixels: Pixels, saliency_map: NDArray[np.float32]) -> Image.Image:
@@ -97,16 +115,29 @@ def with_fixations(pixels: Pixels, fixations: NDArray[np.float32]) -> Image.Imag
     return picture
 
 
-def with_frames(pixels: Pixels, density: NDArray[np.float32]) -> Image.Image:
-    """The crops that hold the most of a density."""
-    picture = _fitted(pixels)
+def with_heads(pixels: Pixels, heads: Boxes | None, windows: Sequence[Rect]) -> Pixels:
+    """The photo with a box around each head [n, 4]: white where a window cuts it, else grey."""
+    size = pixels.shape[1], pixels.shape[0]
+    picture = Image.fromarray(pixels)
     draw = ImageDraw.Draw(picture)
-    for inset, (ratio, colour) in enumerate(FRAMES.items()):
-        window = mass_window(density, picture.size, RATIOS[ratio])
+    for head in [] if heads is None else heads:
+        cut = any(count_cuts(head[None], size, window).cut for window in windows)
+        left, top, width, height = head
+        box = (left, top, left + width, top + height)
+        draw.rectangle(box, outline="white" if cut else "grey", width=2 + 2 * cut)
+    return np.asarray(picture)
+
+
+def with_frames(pixels: Pixels, windows: Sequence[Rect]) -> Image.Image:
+    """The photo with its windows of the shapes in `FRAMES`."""
+    picture = _fitted(pixels)
+    scale = picture.width / pixels.shape[1]
+    draw = ImageDraw.Draw(picture)
+    for inset, (window, colour) in enumerate(zip(windows, FRAMES.values(), strict=True)):
         # Frames that share an edge lie inside each other, so that all show.
-        left, top = window.left + 3 * inset, window.top + 3 * inset
-        right = window.left + window.width - 1 - 3 * inset
-        bottom = window.top + window.height - 1 - 3 * inset
+        left, top = window.left * scale + 3 * inset, window.top * scale + 3 * inset
+        right = window.right * scale - 1 - 3 * inset
+        bottom = window.bottom * scale - 1 - 3 * inset
         draw.rectangle((left, top, right, bottom), outline=colour, width=3)
     return picture
 
@@ -119,24 +150,33 @@ def _fitted(pixels: Pixels) -> Image.Image:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="draw predictors' maps and crops beside humans'")
-    parser.add_argument("--data", type=Path, required=True, help="a fixation set")
+    of_set = parser.add_mutually_exclusive_group(required=True)
+    of_set.add_argument("--data", type=Path, help="a fixation set: its validation photos")
+    of_set.add_argument("--elsewhere", type=Path, help="a fixation set: all its photos")
     parser.add_argument(
         "--model", type=model_file, action="append", required=True, metavar="NAME=FILE"
     )
-    parser.add_argument("--worst", action="store_true", help="the lowest NSS of the first model")
+    parser.add_argument("--worst", choices=("nss", "cuts"), help="of the first model")
     parser.add_argument("--count", type=int, default=12, help="number of photos")
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     args = parser.parse_args()
     models = open_models(args.model)
-    photos = split(read_fixation_set(args.data))[1]
+    folder = args.elsewhere or args.data
+    heads = read_boxes(folder, "head")
+    if args.worst == "cuts" and heads is None:
+        parser.error(f"{folder} has no table of heads")
+    photos = read_fixation_set(folder)
+    photos = photos if args.elsewhere else split(photos)[1]
     count = min(args.count, len(photos))
     if count < 1:
         parser.error("no photo to draw")
     if not args.worst:
         photos = [photos[i * len(photos) // count] for i in range(count)]
-    rows = [row(photo, models) for photo in track(photos, "photos")]
+    labelled = heads or {}
+    rows = [row(photo, models, labelled.get(photo.path.name)) for photo in track(photos, "photos")]
     if args.worst:
-        rows = sorted(rows, key=lambda row: row.nss)[:count]
+        by_nss = args.worst == "nss"
+        rows = sorted(rows, key=lambda row: row.nss if by_nss else -row.cuts)[:count]
     gallery(rows).save(args.out)
     print(f"wrote {args.out}")
 

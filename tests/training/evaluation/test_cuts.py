@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation.cuts import Cuts, count_cuts, cut_columns, cut_row, read_boxes, read_things
+from training.evaluation.cuts import (
+    DIFFERENCE,
+    Cuts,
+    count_cuts,
+    cut_columns,
+    cut_row,
+    difference_row,
+    read_boxes,
+    read_things,
+)
 from training.evaluation.retention import Window
 
 SIZE = (200, 100)
@@ -61,6 +70,26 @@ def test_shares_are_of_what_there_is() -> None:
         }
     )
     assert all(value.low <= value.mean <= value.high for value in row.values())
+
+
+def test_differences_are_of_the_same_photos() -> None:
+    """Photos differ a lot, two croppers always by the same: the difference is sure."""
+    random = np.random.default_rng(0)
+    things = random.integers(4, 40, 30)
+    ours = [[Cuts(int(n), 1, int(n) // 2, 0, 0)] for n in things]
+    theirs = [[Cuts(int(n), 0, int(n) // 2, 0, 0)] for n in things]
+    row = difference_row(ours, theirs, "head")
+    assert row["photos with a cut head"] == pytest.approx((1, 1, 1))
+    assert row["heads kept whole"] == pytest.approx((0, 0, 0))
+
+
+def test_one_cropper_is_compared_with_each_other() -> None:
+    windows = {"left": [[Window(0, 0, 100, 100)]], "all": [[Window(0, 0, 200, 100)]]}
+    things = {"head": {"a.jpg": np.array([[95, 0, 10, 20]], float)}}
+    columns = cut_columns(things, windows, [("a.jpg", SIZE)], "left")
+    assert columns["all"][DIFFERENCE + "photos with a cut head"].mean == 1
+    assert columns["all"][DIFFERENCE + "heads kept whole"].mean == -1
+    assert not any(column.startswith(DIFFERENCE) for column in columns["left"])
 
 
 def test_a_share_of_nothing_is_none() -> None:

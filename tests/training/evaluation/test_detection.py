@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 
 from tests.training.samples import TINY
 from training.evaluation import detection as measured
-from training.evaluation.detection import Label, agreement, detection, measure, read_boxes
+from training.evaluation.detection import (
+    LINE_SIZES,
+    agreement,
+    detection,
+    labelled_photos,
+    measure,
+    read_boxes,
+)
+from training.evaluation.labels import Label
 from training.networks import student
 
 
@@ -32,6 +40,12 @@ def test_counts_what_is_found_by_size_and_view() -> None:
     assert result.recall["10%–20%", "frontal"].recall == 1
     assert result.recall["≥ 20%", "back"].recall == 0
     assert result.precision == 1
+
+
+def test_lines_have_sizes_of_their_own() -> None:
+    line = label(0.1, 0.1, 0.5, 0.16, "faint")
+    result = detection([drawn((2, 2, 10, 4))], [[line]], 0.5, LINE_SIZES)
+    assert result.recall["5%–8%", "faint"].recall == 1
 
 
 def test_what_lies_on_no_head_lowers_precision() -> None:
@@ -76,7 +90,7 @@ def test_measures_a_finder_on_labelled_photos(tmp_path: Path) -> None:
     def white(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         return (pixels[..., 0] > 127).astype(np.float32)
 
-    results = measure(white, tmp_path, table)
+    results = measure(white, labelled_photos(tmp_path, table))
     assert [result.recall["≥ 20%", ""].recall for result in results] == [1, 1, 1]
     assert [result.precision for result in results] == [1, 1, 1]
     assert "| ≥ 20%  | 2 | 1.00 | 1.00 | 1.00 |" in measured.table_of(results)
@@ -86,7 +100,7 @@ def test_a_missing_photo_is_named(tmp_path: Path) -> None:
     table = tmp_path / "heads.csv"
     table.write_text("image,left,top,width,height\ngone.jpg,1,2,3,4\n")
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
-        measure(lambda pixels: np.zeros((4, 4), np.float32), tmp_path, table)
+        list(labelled_photos(tmp_path, table))
 
 
 def test_a_student_is_measured_by_its_second_map(tmp_path: Path, coffee: NDArray[np.uint8]) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gazecrop import Rect
 from PIL import Image
 
 from tests.training.samples import brightness, nothing, write_set
@@ -10,7 +11,7 @@ from training.data.fixations import read_fixation_set, split
 from training.evaluation import gallery
 from training.evaluation.evaluate import CHECKPOINT
 from training.evaluation.metrics import nss, on_photo
-from training.evaluation.retention import mass_window
+from training.evaluation.retention import RATIOS, mass_window
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,37 @@ def test_maps_are_hottest_where_they_are_highest() -> None:
 def test_frames_are_the_crops_of_the_density() -> None:
     density = np.zeros((4, 4), np.float32)
     density[3, 3] = 1
-    picture = np.asarray(gallery.with_frames(np.zeros((240, 320, 3), np.uint8), density))
-    window = mass_window(density, (320, 240), 16 / 9)
-    top_edge = picture[window.top : window.top + 3, window.left + 20 : window.left + 70]
-    assert (top_edge == (0xE6, 0x19, 0x4B)).all()
+    windows = [mass_window(density, (640, 480), RATIOS[ratio]) for ratio in gallery.FRAMES]
+    picture = np.asarray(gallery.with_frames(np.zeros((480, 640, 3), np.uint8), windows))
+    top, left = windows[0].top // 2, windows[0].left // 2
+    assert (picture[top : top + 3, left + 20 : left + 70] == (0xE6, 0x19, 0x4B)).all()
+
+
+def test_boxes_of_heads_that_are_cut_are_white() -> None:
+    heads = np.array([[10, 10, 40, 40], [80, 10, 40, 40]], float)
+    photo = np.zeros((100, 200, 3), np.uint8)
+    picture = gallery.with_heads(photo, heads, [Rect(0, 0, 100, 100)])
+    assert picture[10, 30].tolist() == [128] * 3
+    assert picture[10, 100].tolist() == [255] * 3
+    assert (gallery.with_heads(photo, None, []) == photo).all()
+
+
+def test_the_worst_by_cuts_are_those_that_cut_most_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head along the whole side of one photo, which no narrow crop can spare."""
+    set_ = write_set(tmp_path / "set", photos=6, size=(160, 120))
+    (set_ / "heads.csv").write_text("image,left,top,width,height\n4.png,0,40,160,40\n")
+    drawn: list[gallery.Row] = []
+    monkeypatch.setattr(
+        gallery, "gallery", lambda rows: drawn.extend(rows) or Image.new("L", (1, 1))
+    )
+    options = ["--model", f"ours={CHECKPOINT}", "--worst", "cuts", "--count", "2"]
+    out = ["--out", str(tmp_path / "gallery.png")]
+    monkeypatch.setattr(sys, "argv", ["gallery", "--elsewhere", str(set_), *options, *out])
+    gallery.main()
+    assert [row.cuts for row in drawn] == [2, 0]
+    assert "4.png" in drawn[0].panels[0].title
 
 
 def test_the_command_draws_the_worst_first(
@@ -75,7 +103,16 @@ def test_the_command_draws_the_worst_first(
 
     monkeypatch.setattr(gallery, "gallery", remembered)
     out = tmp_path / "gallery.png"
-    photos = ["--data", str(folder), "--model", f"ours={CHECKPOINT}", "--worst", "--count", "3"]
+    photos = [
+        "--data",
+        str(folder),
+        "--model",
+        f"ours={CHECKPOINT}",
+        "--worst",
+        "nss",
+        "--count",
+        "3",
+    ]
     monkeypatch.setattr(sys, "argv", ["gallery", *photos, "--out", str(out)])
     gallery.main()
     scores = [
