@@ -6,7 +6,7 @@ GROUPS is a folder with a folder of portraits for each group; who belongs to whi
 say who know the people. Pairs of portraits, one of either group, are put side by side in both
 orders, and a network predicts where people look (`.portraits` says what is counted, and `columns`
 there what the figures mean). Where the largest head of a portrait is, `heads.csv` in its folder
-tells, else the detectors; portraits without a head are left out, and counted.
+tells, else the detectors, which err; portraits without a head are left out, and counted.
 
 Without --model it asks the shipped checkpoint. Each network is asked with both methods: windows of
 the most attention ("mass"), and around the highest point ("point"), as Twitter's tool had them.
@@ -15,7 +15,6 @@ Brackets are 95 % bootstrap intervals over portraits.
 
 import argparse
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +25,19 @@ from training.evaluation.evaluate import CHECKPOINT, digests, model_file, open_m
 from training.evaluation.largest_heads import with_largest_head
 from training.evaluation.portraits import ATTENTION, FATES, METHODS, Portrait, comparison
 from training.evaluation.retention import RATIOS
-from training.evaluation.tables import Table, as_json, markdown
+from training.evaluation.tables import Table, as_json, json_file, markdown, write_json
 from training.networks.predictors import Predictor
 from training.progress import track
 
 VERSION = 1  # of the written JSON
+FEW = 20  # portraits: resampling so few shows too little of how much people differ
+LEGEND = """\
+Two portraits stand side by side, in both orders.
+attention: the share that the first one's head gets of what both heads draw. More attention, highest
+point: the shares of pairs in which the first one has it. 0.5 is parity.
+Windows: the shares of pairs in which a window keeps a head (more than 90 % of its box), or cuts it
+(10 to 90 %), by group; and the difference, first less second. 0 is parity.
+"""
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def main() -> None:
     parser.add_argument("groups", type=Path, help="a folder with a folder of portraits a group")
     parser.add_argument("--model", type=model_file, action="append", metavar="NAME=FILE")
     parser.add_argument("--pairs", type=int, default=500, help="of portraits, at most")
-    parser.add_argument("--out", type=Path, help="a JSON file")
+    parser.add_argument("--out", type=json_file, metavar="FILE.json")
     args = parser.parse_args()
     if args.pairs < 1:
         parser.error("--pairs is at least 1")
@@ -113,12 +120,15 @@ def main() -> None:
     except (ValueError, OSError) as error:
         parser.error(str(error))
     tables = audit(groups, models, args.pairs)
+    print(LEGEND)
     for name, group in groups.items():
-        print(
-            f"{name}: {len(group.portraits)} portraits, {group.headless} left out, without a head"
-        )
-    for names, table in tables.items():
-        print("\n" + text_of(f"**{names[0]}** (first) beside **{names[1]}**", table, names))
+        print(f"{name}: {len(group.portraits)} portraits; {group.headless} left out without a head")
+        if len(group.portraits) < FEW:
+            print(f"  fewer than {FEW} tell little: the intervals are too narrow")
+    for (first, second), table in tables.items():
+        pairs = min(args.pairs, len(groups[first].portraits) * len(groups[second].portraits))
+        title = f"**{first}** (first) beside **{second}**, {pairs} pairs"
+        print("\n" + text_of(title, table, (first, second)))
     if args.out:
         numbers = {
             "version": VERSION,
@@ -130,7 +140,7 @@ def main() -> None:
                 for (first, second), table in tables.items()
             ],
         }
-        args.out.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
+        write_json(args.out, numbers)
 
 
 if __name__ == "__main__":

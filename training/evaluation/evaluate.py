@@ -24,7 +24,6 @@ and evaluation.json.
 """
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +59,7 @@ from training.evaluation.tables import (
     mean_over_sets,
     means_markdown,
     resample_weights,
+    write_json,
 )
 from training.files import digest
 from training.networks.predictors import Predictor, open_predictor
@@ -281,10 +281,8 @@ class Report:
         print(text, flush=True)
 
     def write(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "evaluation.json", self.numbers)
         (folder / "evaluation.md").write_text("\n".join(self.texts), encoding="utf-8")
-        text = json.dumps(self.numbers, indent=2) + "\n"
-        (folder / "evaluation.json").write_text(text, encoding="utf-8")
 
 
 def report(

@@ -17,7 +17,6 @@ faces differ in more than that: `.audit` asks about them.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -39,7 +38,16 @@ from training.evaluation.portraits import (
     predicted,
 )
 from training.evaluation.retention import RATIOS
-from training.evaluation.tables import Row, Table, as_json, interval, markdown, resample_weights
+from training.evaluation.tables import (
+    Row,
+    Table,
+    as_json,
+    interval,
+    json_file,
+    markdown,
+    resample_weights,
+    write_json,
+)
 from training.networks.predictors import Predictor
 from training.progress import track
 
@@ -173,7 +181,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="a folder of photos")
     parser.add_argument("--heads", type=int, default=60, help="at most")
     parser.add_argument("--model", type=model_file, action="append", metavar="NAME=FILE")
-    parser.add_argument("--out", type=Path, help="a JSON file")
+    parser.add_argument("--out", type=json_file, metavar="FILE.json")
     args = parser.parse_args()
     if args.heads < 2:
         parser.error("--heads is at least 2")
@@ -199,7 +207,7 @@ def main() -> None:
             "row": as_json(row),
             "changes": {name: as_json(table) for name, table in changes.items()},
         }
-        args.out.write_text(json.dumps(numbers, indent=1) + "\n", "utf-8")
+        write_json(args.out, numbers)
 
 
 if __name__ == "__main__":

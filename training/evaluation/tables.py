@@ -1,7 +1,10 @@
 """Tables of means over photos, with bootstrap intervals, as Markdown and as JSON."""
 
+import argparse
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -89,3 +92,21 @@ def as_json(table: Table) -> dict[str, dict[str, dict[str, float | None]]]:
         }
         for name, row in table.items()
     }
+
+
+def json_file(text: str) -> Path:
+    """An argument that names a JSON file to write: said before the work, not after it.
+
+    Raises:
+        argparse.ArgumentTypeError: it names something else.
+    """
+    path = Path(text)
+    if path.suffix != ".json" or path.is_dir():
+        raise argparse.ArgumentTypeError(f"a file is called FILE.json, not {text!r}")
+    return path
+
+
+def write_json(file: Path, numbers: Mapping[str, object]) -> None:
+    """Write a file, and its folder where there is none."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(numbers, indent=2) + "\n", "utf-8")

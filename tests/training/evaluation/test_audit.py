@@ -1,7 +1,9 @@
 import json
 import subprocess
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 
 from tests.conftest import encode
 from tests.training.samples import brightness, nothing
-from training.evaluation import audit
+from training.evaluation import audit, symmetry
 from training.evaluation.portraits import (
     HEIGHT,
     Portrait,
@@ -173,7 +175,7 @@ def test_a_group_without_heads_is_an_error(tmp_path: Path) -> None:
 
 def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     groups = write_groups(tmp_path / "groups", dark=DARK, light=LIGHT)
-    out = tmp_path / "audit.json"
+    out = tmp_path / "new" / "audit.json"
     command = [sys.executable, "-m", "training.evaluation.audit", str(groups), "--out", str(out)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     told = json.loads(out.read_text())
@@ -183,4 +185,16 @@ def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     share = pair["rows"]["gazecrop"]["attention"]
     assert 0 <= share["low"] <= share["mean"] <= share["high"] <= 1
     assert f"{share['mean']:.3f}" in printed
-    assert "dark: 3 portraits, 1 left out" in printed
+    assert "dark: 3 portraits; 1 left out" in printed
+    assert "fewer than 20" in printed
+    assert "**dark** (first) beside **light**, 9 pairs" in printed
+
+
+@pytest.mark.parametrize("program", [audit, symmetry])
+def test_what_cannot_be_written_is_said_before_the_work(
+    program: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path), "--out", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert "a file is called FILE.json" in capsys.readouterr().err
