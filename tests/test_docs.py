@@ -36,6 +36,15 @@ def test_examples_run(
     assert {path.name for path in tmp_path.glob("*.jpg")} >= {"photo.jpg"}
 
 
+@pytest.mark.parametrize("document", ["README.md", "docs/client.md"])
+def test_a_prediction_is_as_large_as_documents_say(
+    document: str, client: gazecrop.Client, photo: Path
+) -> None:
+    text, saliency = (ROOT / document).read_text("utf-8"), client.predict(photo)
+    assert f"{round(len(saliency.to_json()) / 1000)} kB" in text
+    assert f"float32 {list(saliency.density.shape)}" in text
+
+
 HERE = """
 gazecrop() { "$PYTHON" -m gazecrop "$@" --server "$SERVER"; }
 command -v jq > /dev/null || jq() { cat; }
