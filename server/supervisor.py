@@ -12,14 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from google.protobuf import json_format  # type: ignore[import-untyped]
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup
 
 from server import health, instances
-from server.embedded import ServerError, Triton
+from server.embedded import Address, ServerError, Triton
 from server.processes import LEADER, Processes
 from server.restrictions import KEY, closing, names
 
@@ -27,9 +27,11 @@ REFUSAL = Path(__file__).parent / "refusal.py"
 LOOK_SECONDS = 0.2  # between looks at a request to stop
 ASK_SECONDS = 2.0  # between predictions that we ask for
 ANSWER_SECONDS = 10.0  # for each
+STOPPED_SECONDS = 4.0  # for which a signal may keep a process from running
 ASK_TIMES = 3  # predictions that fail before Triton begins anew
 STOP_SECONDS = 15.0  # for requests in flight
 IDLE_SECONDS = 1.0  # after which no request waits: batchers sleep half a second at most
+REPLACE_SECONDS = 3.0  # for a replacement that a stop finds in progress
 START_TIMES = 3  # starts that fail before we give up
 
 
@@ -50,11 +52,13 @@ class Supervisor:
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._at_once = False
+        self._stop_asked = 0.0
         self._error: ServerError | None = None
 
     def stop(self) -> None:
         """Let `serve` return, when what has begun is answered; asked again, at once."""
         self._at_once = self._stopping.is_set()
+        self._stop_asked = time.monotonic()
         self._stopping.set()
 
     def serve(self, greeting: str | None = None) -> None:
@@ -79,7 +83,7 @@ class Supervisor:
                 if greeting and not self._ready.is_set():
                     print(greeting, flush=True)
                 self._ready.set()
-                if reason := self._wait():
+                if (reason := self._wait()) and not self._stopping.is_set():
                     _say(f"{reason}; starting the server anew")
                     self._triton.kill()
         finally:
@@ -115,10 +119,14 @@ class Supervisor:
         """Replace what dies; why Triton must begin anew, or None when all has ended in order."""
         process = self._triton.process
         assert process is not None
-        with contextlib.closing(Processes(process.pid)) as processes:
-            failures, ask = 0, time.monotonic() + ASK_SECONDS
+        with (
+            contextlib.closing(Processes(process.pid)) as processes,
+            contextlib.closing(Questions(self._triton.address)) as questions,
+        ):
             dead = processes.look(self._instances())
             while not self._stopping.is_set():
+                if stopped := processes.kill_stopped(STOPPED_SECONDS):
+                    _say(f"stopped by a signal, and killed: {', '.join(sorted(stopped))}")
                 dead |= processes.deaths(LOOK_SECONDS)
                 if LEADER in dead:
                     return f"{LEADER} has died"
@@ -127,12 +135,8 @@ class Supervisor:
                     if problem := self._replaced(dead, processes):
                         return problem
                     dead = processes.look(self._instances())
-                if time.monotonic() > ask:
-                    problem = self._problem()
-                    failures = failures + 1 if problem else 0
-                    if failures == ASK_TIMES:
-                        return f"the server does not predict: {problem}"
-                    ask = time.monotonic() + ASK_SECONDS
+                if problem := questions.problem():
+                    return f"the server does not predict: {problem}"
             if not self._at_once:
                 self._drain(processes)
         return None
@@ -150,13 +154,19 @@ class Supervisor:
         with ThreadPoolExecutor(1) as pool:
             replacing = pool.submit(self._replace, dead)
             while not replacing.done():
-                if LEADER in processes.deaths(LOOK_SECONDS):
+                died = LEADER in processes.deaths(LOOK_SECONDS)
+                if died or self._cannot_wait():
                     self._triton.kill()  # its children hold the connection on which we wait
-                    return f"{LEADER} has died"
+                    return f"{LEADER} has died" if died else "it is to stop"
         error = replacing.exception()
         if error is not None and not isinstance(error, health.NoPrediction):
             raise error
         return str(error) if error else None
+
+    def _cannot_wait(self) -> bool:
+        """Whether it is to stop, and a replacement in progress takes too long for that."""
+        overdue = time.monotonic() > self._stop_asked + REPLACE_SECONDS
+        return self._at_once or (self._stopping.is_set() and overdue)
 
     def _replace(self, dead: set[str]) -> None:
         """Load models with other instances in the place of the dead; all others go on.
@@ -177,14 +187,6 @@ class Supervisor:
                     instances.tell_apart(group, model.name, last + 1)
             if groups:
                 self._load(model.name, config)
-
-    def _problem(self) -> str | None:
-        address = self._triton.address
-        try:
-            health.predict(address.host, address.http, ANSWER_SECONDS)
-        except health.NoPrediction as error:
-            return None if error.busy else str(error)
-        return None
 
     def _drain(self, processes: Processes) -> None:
         """Answer what has come, refuse what comes.
@@ -243,6 +245,40 @@ class Supervisor:
         if status != 200:
             raise health.NoPrediction(f"{path} was answered by {answer.decode(errors='replace')}")
         return answer
+
+
+class Questions:
+    """Predictions that are asked for, again and again, while something else goes on."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._pool = ThreadPoolExecutor(1)
+        self._asked: Future[str | None] | None = None
+        self._next = time.monotonic() + ASK_SECONDS
+        self._failures = 0
+
+    def problem(self) -> str | None:
+        """Why too many in a row have failed, if they have; it never waits for an answer."""
+        if self._asked is None:
+            if time.monotonic() > self._next:
+                self._asked = self._pool.submit(self._ask)
+            return None
+        if not self._asked.done():
+            return None
+        problem, self._asked = self._asked.result(), None
+        self._next = time.monotonic() + ASK_SECONDS
+        self._failures = self._failures + 1 if problem else 0
+        return problem if self._failures == ASK_TIMES else None
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False)
+
+    def _ask(self) -> str | None:
+        try:
+            health.predict(self._address.host, self._address.http, ANSWER_SECONDS)
+        except health.NoPrediction as error:
+            return None if error.busy else str(error)
+        return None
 
 
 def _say(text: str) -> None:

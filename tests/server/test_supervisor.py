@@ -109,6 +109,18 @@ def test_whatever_dies_is_replaced(tmp_path: Path) -> None:
             assert not list(leftovers.SHARED_MEMORY.glob(f"{name}*"))
 
 
+@pytest.mark.parametrize("victim", ["preprocess-1_0", "--http-port"])
+def test_what_a_signal_stops_is_replaced_within_seconds(victim: str, tmp_path: Path) -> None:
+    with server(tmp_path) as (_, http, grpc):
+        process = next(each for each in session_of(http) if victim in command_line(each))
+        os.kill(process, signal.SIGSTOP)
+        stopped = time.monotonic()
+        while runs(process):
+            assert time.monotonic() < stopped + 10
+            time.sleep(0.1)
+        assert is_back(grpc, BACK_SECONDS)
+
+
 def session_of(http: int) -> list[int]:
     return session(embedded.Address(http=http))
 
