@@ -23,7 +23,6 @@ It needs `pip install --editable '.[perf,training]'`.
 """
 
 import argparse
-import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +64,7 @@ from training.evaluation.retention import (
     mass_window,
     point_window,
 )
-from training.evaluation.tables import Row, as_json, interval, resample_weights
+from training.evaluation.tables import Row, as_json, interval, resample_weights, write_json
 from training.files import digest
 from training.networks.predictors import Density, Predictor
 
@@ -244,10 +243,9 @@ def main() -> None:
         numbers[folder.name] = {"photos": len(photos), "with": with_things, "rows": as_json(rows)}
         print(texts[-1], flush=True)
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
         numbers["networks"] = {GAZECROP: digest(network_file())} | digests(args.model or [])
+        write_json(args.out / "croppers.json", numbers)
         (args.out / "croppers.md").write_text("\n".join(texts), "utf-8")
-        (args.out / "croppers.json").write_text(json.dumps(numbers, indent=2) + "\n", "utf-8")
 
 
 def _with(photos: Sequence[Photo | MappedPhoto], boxes: Mapping[str, Boxes], thing: str) -> int:
