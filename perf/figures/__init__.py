@@ -29,6 +29,7 @@ BLOCK = re.compile(r"(<!-- figures: (\S+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 TABLES: dict[str, Callable[[], str]] = {
     "croppers": quality.croppers,
     "cut-heads": quality.cut_heads,
+    "cut-differences": quality.cut_differences,
     "cut-lines": quality.cut_lines,
     "quality": lambda: quality.quality("NSS", "CC", "gap closed"),
     "all-quality": lambda: quality.quality("NSS", "sAUC", "CC", "KLD", "gap closed"),

@@ -15,6 +15,14 @@ def interval(value: Mapping[str, float]) -> str:
     return f"{mean} [{low}, {high}]"
 
 
+def points(value: Mapping[str, float]) -> str:
+    """A difference of two shares, in points of a hundred."""
+    mean, low, high = (
+        f"{round(100 * value[key], 1) + 0.0:+.1f}" for key in ("mean", "low", "high")
+    )
+    return f"{mean} [{low}, {high}]"
+
+
 def percent(value: Mapping[str, float]) -> str:
     return f"{value['mean']:.0%} [{value['low']:.0%}, {value['high']:.0%}]"
 

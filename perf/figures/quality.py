@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from perf.croppers import FACE, TWITTER
-from perf.figures.cells import GAZECROP, INTEGERS, interval, percent, table
+from perf.figures.cells import GAZECROP, INTEGERS, interval, percent, points, table
 from perf.report.results import TWITTERS
 
 ROOT = Path(__file__).parents[2]
@@ -87,6 +87,20 @@ def cut_heads() -> str:
                 *(percent(rows[row][column]) for column in others),
             )
             for row, label in CROPPERS.items()
+        ),
+    )
+
+
+def cut_differences() -> str:
+    """What gazecrop cuts and keeps of heads, less what others do in the same photos."""
+    rows = _rows("croppers.json", "crowd")
+    columns = ("photos with a cut head", "heads kept whole")
+    return table(
+        ("gazecrop less …, of a hundred", *columns),
+        (
+            (label, *(points(rows[row][f"difference in {column}"]) for column in columns))
+            for row, label in CROPPERS.items()
+            if row != GAZECROP
         ),
     )
 
