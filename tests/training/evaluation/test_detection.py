@@ -8,15 +8,20 @@ import torch
 from hypothesis import given
 from numpy.typing import NDArray
 
-from tests.training.samples import TINY
+from tests.training.samples import TINY, write_set
+from training.data.fixations import read_fixation_set, split
 from training.evaluation import detection as measured
 from training.evaluation.detection import (
     LINE_SIZES,
+    VERSIONS,
     agreement,
     detection,
     labelled_photos,
     measure,
+    photos_with_lines,
+    photos_with_words,
     read_boxes,
+    text_detectors,
 )
 from training.evaluation.labels import Label
 from training.networks import student
@@ -101,6 +106,41 @@ def test_a_missing_photo_is_named(tmp_path: Path) -> None:
     table.write_text("image,left,top,width,height\ngone.jpg,1,2,3,4\n")
     with pytest.raises(FileNotFoundError, match=r"gone\.jpg"):
         list(labelled_photos(tmp_path, table))
+
+
+@pytest.fixture
+def lettered(tmp_path: Path) -> Path:
+    """A set whose one validation photo says something."""
+    write_set(tmp_path / "set", photos=12, size=(480, 360))
+    photos = split(read_fixation_set(tmp_path / "set"))[1]
+    for number, photo in enumerate(photos):
+        pixels = np.full((360, 480, 3), 200, np.uint8)
+        if number == 0:
+            cv2.putText(
+                pixels, "KEEP IT", (60, 240), cv2.FONT_HERSHEY_SIMPLEX, 1.4, (20, 20, 60), 3
+            )
+        assert cv2.imwrite(str(photo.path), pixels)
+    return tmp_path / "set"
+
+
+@pytest.mark.usefixtures("installed")
+def test_lines_that_detectors_find_are_labels(lettered: Path) -> None:
+    ((_, labels),) = photos_with_lines([lettered])
+    (line,) = labels
+    left, top, right, bottom = line.box * np.tile((480, 360), 2)
+    assert left == pytest.approx(60, abs=12)
+    assert right > 200
+    assert (top, bottom) == pytest.approx((210, 242), abs=12)
+
+
+@pytest.mark.usefixtures("installed")
+def test_words_are_written_only_where_there_are_none(lettered: Path) -> None:
+    free = len(split(read_fixation_set(lettered))[1]) - 1
+    examples = list(photos_with_words([lettered]))
+    assert len(examples) == VERSIONS * free > 0
+    recall = measure(text_detectors(), examples, LINE_SIZES)[0].recall
+    strong = [found for (_, contrast), found in recall.items() if contrast == "strong"]
+    assert sum(kind.found for kind in strong) > 0.8 * sum(kind.things for kind in strong)
 
 
 def test_a_student_is_measured_by_its_second_map(tmp_path: Path, coffee: NDArray[np.uint8]) -> None:
