@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import get_args
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from tests.conftest import encode
+from training.data.fixations import read_fixation_set
+from training.evaluation.metrics import fixation_map
 from training.networks.backbones import Backbone, BackboneName
 from training.networks.student import BlockSizes, StudentSizes
 from training.networks.teacher import TeacherSizes
@@ -62,6 +65,18 @@ def write_set(folder: Path, photos: int = 12, size: tuple[int, int] = (64, 48)) 
             x, y = random.uniform((left, top), (left + 12, top + 12))
             rows.append(f"{number}.png,{order % 3},{order},{x:.1f},{y:.1f},200")
     (folder / "fixations.csv").write_text("\n".join(rows))
+    return folder
+
+
+def write_map_set(folder: Path, photos: int = 20) -> Path:
+    """The written set's photos with their blurred fixations, at half the photos' size."""
+    write_set(folder, photos=photos, size=(160, 120))
+    (folder / "maps").mkdir()
+    for photo in read_fixation_set(folder):
+        grey = cv2.resize(fixation_map(photo.fixations, 160, 120), (80, 60))
+        path = folder / "maps" / photo.path.name
+        cv2.imwrite(str(path), np.rint(grey / grey.max() * 255).astype(np.uint8))
+    (folder / "fixations.csv").unlink()
     return folder
 
 

@@ -1,16 +1,18 @@
-"""A picture of what predictors see: a row for each photo of a fixation set.
+"""A picture of what predictors see: a row for each photo of a set.
 
     python -m training.evaluation.gallery (--data SET | --elsewhere SET) --model NAME=FILE
-        [--model …] [--worst nss|cuts] --out FILE.png
+        [--model …] [--worst nss|cc|cuts] --out FILE.png
 
 From left to right: the photo with its fixations; the humans' map, the fixations blurred; and
-for each model its map, with its NSS, and its crops. Where heads are labelled (see `cuts`), those
-that a crop cuts have a white box, the others a grey one. Photos are the validation photos of --data
-or all of --elsewhere: without --worst spread evenly over the set; with it those where the first
-model has the lowest NSS, or its crops cut the most heads.
+for each model its map, with its NSS, and its crops. A set of maps (`training.data.maps`) has no
+fixations, so it gets CC. Where heads are labelled (see `cuts`), those that a crop cuts have a white
+box, the others a grey one. Photos are the validation photos of --data or all of --elsewhere:
+without --worst spread evenly over the set; with it those where the first model has the lowest NSS
+or CC, or its crops cut the most heads.
 """
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -22,9 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from training.data.fixations import Photo, read_fixation_set, split
+from training.data.maps import MappedPhoto, read_map_set
 from training.evaluation.cuts import Boxes, count_cuts, read_boxes
 from training.evaluation.evaluate import model_file, open_models
-from training.evaluation.metrics import fixation_map, nss, on_photo
+from training.evaluation.metrics import cc, fixation_map, nss, on_photo
 from training.evaluation.retention import RATIOS
 from training.networks.predictors import ExportedStudent, FramedNetwork, Predictor
 from training.progress import track
@@ -44,9 +47,17 @@ class Panel(NamedTuple):
 
 
 class Row(NamedTuple):
+    """A photo's panels, and what the first model is sorted by.
+
+    Attributes:
+        nss: nan where there are no fixations.
+        cuts: heads that its crops cut, once for each crop.
+    """
+
     panels: list[Panel]
-    nss: float  # of the first model
-    cuts: int  # heads that the first model's crops cut, once for each crop
+    nss: float
+    cc: float
+    cuts: int
 
 
 def gallery(rows: Sequence[Row]) -> Image.Image:
@@ -65,27 +76,44 @@ def gallery(rows: Sequence[Row]) -> Image.Image:
     return sheet
 
 
-def row(photo: Photo, models: Mapping[str, Predictor], heads: Boxes | None = None) -> Row:
+def row(
+    photo: Photo | MappedPhoto, models: Mapping[str, Predictor], heads: Boxes | None = None
+) -> Row:
     """The panels of a photo, whose heads [n, 4] may be labelled."""
     pixels = photo.pixels()
     size = pixels.shape[1], pixels.shape[0]
-    human, viewers = fixation_map(photo.fixations, *size), len(set(photo.subjects))
-    panels = [
-        Panel({photo.path.name: "black"}, with_fixations(pixels, photo.fixations)),
-        Panel({f"{viewers} viewers": "black"}, heat(pixels, human)),
-    ]
+    panels, human = _humans(photo, pixels)
     scores, cut = [], []
     for name, predict in models.items():
         saliency = predicted(predict, pixels)
         saliency_map = on_photo(saliency.density, *size)
-        scores.append(nss(saliency_map, photo.fixations))
-        title = {f"{name}: NSS {scores[-1]:.2f}": "black"}
-        panels.append(Panel(title, heat(pixels, saliency_map)))
+        points, agreement = math.nan, cc(saliency_map, human)
+        title = f"{name}: CC {agreement:.2f}"
+        if isinstance(photo, Photo):
+            points = nss(saliency_map, photo.fixations)
+            title = f"{name}: NSS {points:.2f}"
+        scores.append((points, agreement))
+        panels.append(Panel({title: "black"}, heat(pixels, saliency_map)))
         windows = [saliency.crop(RATIOS[ratio]).rect for ratio in FRAMES]
         cut.append(sum(count_cuts(heads, size, window).cut for window in windows))
         picture = with_frames(with_heads(pixels, heads, windows), windows)
         panels.append(Panel({"crops": "black", **FRAMES}, picture))
-    return Row(panels, scores[0], cut[0])
+    return Row(panels, *scores[0], cut[0])
+
+
+def _humans(photo: Photo | MappedPhoto, pixels: Pixels) -> tuple[list[Panel], NDArray[np.float32]]:
+    """The panels of what people did, and their map [height, width]."""
+    height, width = pixels.shape[:2]
+    if isinstance(photo, MappedPhoto):
+        human, title, picture = photo.human(width, height), "viewers", _fitted(pixels)
+    else:
+        human = fixation_map(photo.fixations, width, height)
+        title = f"{len(set(photo.subjects))} viewers"
+        picture = with_fixations(pixels, photo.fixations)
+    return [
+        Panel({photo.path.name: "black"}, picture),
+        Panel({title: "black"}, heat(pixels, human)),
+    ], human
 
 
 def predicted(predict: Predictor, pixels: Pixels) -> Saliency:
@@ -148,25 +176,45 @@ def _fitted(pixels: Pixels) -> Image.Image:
     return picture.resize((round(picture.width * scale), round(picture.height * scale)))
 
 
+def read_photos(folder: Path, everything: bool) -> Sequence[Photo | MappedPhoto]:
+    """The photos of a set to draw: all of it, or those kept for validation.
+
+    Raises:
+        OSError, ValueError: it is no set, as the readers of fixations and of maps say.
+    """
+    if everything and (folder / "maps").is_dir():
+        return read_map_set(folder)
+    photos = read_fixation_set(folder)
+    return photos if everything else split(photos)[1]
+
+
+def worst(rows: Sequence[Row], by: str) -> list[Row]:
+    """The rows, those where the first model does worst first."""
+    return sorted(rows, key=lambda row: -row.cuts if by == "cuts" else getattr(row, by))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="draw predictors' maps and crops beside humans'")
     of_set = parser.add_mutually_exclusive_group(required=True)
     of_set.add_argument("--data", type=Path, help="a fixation set: its validation photos")
-    of_set.add_argument("--elsewhere", type=Path, help="a fixation set: all its photos")
+    of_set.add_argument("--elsewhere", type=Path, help="a set of fixations or maps: all its photos")
     parser.add_argument(
         "--model", type=model_file, action="append", required=True, metavar="NAME=FILE"
     )
-    parser.add_argument("--worst", choices=("nss", "cuts"), help="of the first model")
+    parser.add_argument("--worst", choices=("nss", "cc", "cuts"), help="of the first model")
     parser.add_argument("--count", type=int, default=12, help="number of photos")
     parser.add_argument("--out", type=Path, required=True, help="the picture to write")
     args = parser.parse_args()
-    models = open_models(args.model)
     folder = args.elsewhere or args.data
-    heads = read_boxes(folder, "head")
+    try:
+        models, heads = open_models(args.model), read_boxes(folder, "head")
+        photos = read_photos(folder, everything=args.elsewhere is not None)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     if args.worst == "cuts" and heads is None:
         parser.error(f"{folder} has no table of heads")
-    photos = read_fixation_set(folder)
-    photos = photos if args.elsewhere else split(photos)[1]
+    if args.worst == "nss" and isinstance(photos[0], MappedPhoto):
+        parser.error(f"{folder} has no fixations: --worst cc")
     count = min(args.count, len(photos))
     if count < 1:
         parser.error("no photo to draw")
@@ -174,10 +222,7 @@ def main() -> None:
         photos = [photos[i * len(photos) // count] for i in range(count)]
     labelled = heads or {}
     rows = [row(photo, models, labelled.get(photo.path.name)) for photo in track(photos, "photos")]
-    if args.worst:
-        by_nss = args.worst == "nss"
-        rows = sorted(rows, key=lambda row: row.nss if by_nss else -row.cuts)[:count]
-    gallery(rows).save(args.out)
+    gallery(worst(rows, args.worst)[:count] if args.worst else rows).save(args.out)
     print(f"wrote {args.out}")
 
 

@@ -2,11 +2,10 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from tests.training.samples import Counted, brightness, nothing, write_set
+from tests.training.samples import Counted, brightness, nothing, write_map_set, write_set
 from training.data.fixations import read_fixation_set, split
 from training.data.maps import read_map_set
 from training.evaluation import evaluate
@@ -20,7 +19,6 @@ from training.evaluation.evaluate import (
     mean_nss,
     sets_in,
 )
-from training.evaluation.metrics import fixation_map
 from training.evaluation.tables import Interval, Row, as_json, markdown, mean_over_sets
 
 
@@ -136,18 +134,6 @@ def test_crops_that_cannot_be_better_have_no_gap(tmp_path: Path) -> None:
     assert np.isnan(table["nothing"]["gap 1:1"]).all()
     assert "| – |" in markdown("squares", table)
     assert as_json(table)["nothing"]["gap 1:1"]["mean"] is None
-
-
-def write_map_set(folder: Path, photos: int = 20) -> Path:
-    """The written set's photos with their blurred fixations, at half the photos' size."""
-    write_set(folder, photos=photos, size=(160, 120))
-    (folder / "maps").mkdir()
-    for photo in read_fixation_set(folder):
-        grey = cv2.resize(fixation_map(photo.fixations, 160, 120), (80, 60))
-        path = folder / "maps" / photo.path.name
-        cv2.imwrite(str(path), np.rint(grey / grey.max() * 255).astype(np.uint8))
-    (folder / "fixations.csv").unlink()
-    return folder
 
 
 def test_all_photos_of_a_held_out_set_are_measured(tmp_path: Path) -> None:

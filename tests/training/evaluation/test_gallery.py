@@ -1,4 +1,5 @@
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,12 @@ import pytest
 from gazecrop import Rect
 from PIL import Image
 
-from tests.training.samples import brightness, nothing, write_set
+from tests.training.samples import brightness, nothing, write_map_set, write_set
 from training.data.fixations import read_fixation_set, split
+from training.data.maps import read_map_set
 from training.evaluation import gallery
 from training.evaluation.evaluate import CHECKPOINT
-from training.evaluation.metrics import nss, on_photo
+from training.evaluation.metrics import cc, nss, on_photo
 from training.evaluation.retention import RATIOS, mass_window
 
 
@@ -122,3 +124,34 @@ def test_the_command_draws_the_worst_first(
     assert [row.nss for row in drawn] == pytest.approx(sorted(scores)[:3])
     with Image.open(out) as sheet:
         assert sheet.size == (4 * (320 + gallery.GAP), 3 * (240 + gallery.TITLE))
+
+
+def test_photos_with_maps_alone_have_a_correlation(tmp_path: Path) -> None:
+    photos = read_map_set(write_map_set(tmp_path / "maps"))
+    rows = [gallery.row(photo, {"brightness": brightness}) for photo in photos]
+    expected = [
+        cc(on_photo(brightness(photo.pixels()), 160, 120), photo.human(160, 120))
+        for photo in photos
+    ]
+    assert [row.cc for row in rows] == pytest.approx(expected)
+    assert all(np.isnan(row.nss) for row in rows)
+    assert f"brightness: CC {expected[0]:.2f}" in rows[0].panels[2].title
+    assert [row.cc for row in gallery.worst(rows, "cc")] == sorted(row.cc for row in rows)
+
+
+@pytest.mark.parametrize(("make", "problem"), [(Path.mkdir, "No such file"), (write_map_set, "cc")])
+def test_a_folder_that_does_not_do_is_named(
+    make: Callable[[Path], object],
+    problem: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path / "set")
+    options = ["--model", f"ours={CHECKPOINT}", "--worst", "nss", "--out", "gallery.png"]
+    monkeypatch.setattr(sys, "argv", ["gallery", "--elsewhere", str(tmp_path / "set"), *options])
+    with pytest.raises(SystemExit):
+        gallery.main()
+    error = capsys.readouterr().err
+    assert str(tmp_path / "set") in error
+    assert problem in error
