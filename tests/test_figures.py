@@ -22,6 +22,11 @@ MEASURED = {  # source of figures → its key, the files measured, the command t
         {"gazecrop": INTEGERS},
         "python -m perf.measurements.quality --data … --twitter … --out docs",
     ),
+    "docs/tolerance.json": (
+        "networks",
+        {"gazecrop": INTEGERS},
+        "python -m perf.measurements.tolerance --elsewhere …",
+    ),
     "docs/audit.json": (
         "networks",
         {"gazecrop": CHECKPOINT},

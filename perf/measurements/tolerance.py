@@ -101,7 +101,8 @@ def main() -> None:
     peers["centred crop"] = point(measured.pop(CENTRE))
     points = {name: point(row) for name, row in measured.items()}
     draw(points, peers, args.out / "tolerance.png")
-    numbers = {"photos": len(photos), "network": digest(network_file()), "rows": measured}
+    networks = {GAZECROP: digest(network_file())}
+    numbers = {"photos": len(photos), "networks": networks, "rows": measured}
     (args.out / "tolerance.json").write_text(json.dumps(numbers, indent=2) + "\n", "utf-8")
     for name, (cut, closed) in points.items():
         print(f"{name}: {CLOSED} {closed:.3f}, {CUT} {cut:.1f} %")
