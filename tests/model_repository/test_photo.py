@@ -160,7 +160,7 @@ def unusable(coffee: Pixels) -> dict[str, tuple[bytes, str]]:
         "truncated PNG": (encode(coffee, "PNG")[:9000], "decode: the PNG is damaged or cut off"),
         "gigapixel PNG": (declared_png(40_000, 40_000), "read: 40000×40000 is 1,600,000,000 pixel"),
         "scan bomb": (scan_bomb(), "read: a JPEG of 6000×6000 in 10"),
-        "30 MB": (jpeg + bytes(30_000_000), "read: 30,"),
+        "21 MB": (jpeg + bytes(21_000_000), "read: 21,"),
         "SVG": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "read: not an image"),
     }
 
