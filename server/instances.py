@@ -18,7 +18,7 @@ CANVAS = 320 * 320 * 3  # bytes of a photo as the network sees it
 BATCH = 2  # photos that a decoder takes at once, of as many requests
 PHOTOS = 4  # in a request
 LIVES = 3  # requests in a region: one read, one answered, and the gaps that others left
-QUEUE = 24  # requests that wait, for each core
+QUEUE = 64  # requests that wait, for each core
 AHEAD = 2  # batches that each decoder has: in work, and next
 RECEIVED = 24  # requests at once that Triton has not yet let in or refused
 TRITON = 192 * 2**20  # bytes of its own
@@ -80,7 +80,7 @@ def suited_to(cores: int, room: int | None = None) -> Instances:
     """One decoder more than cores, so that all decode while one waits; a network for each core.
 
     Of a large photo decoding takes most of the time, of a small one the network; windows take the
-    least. The queue is what the cores answer in about a quarter of a second. Two decoders are the
+    least. The queue is what the cores answer in about half a second. Two decoders are the
     least: Triton 2.51 with a single one, on a single core, lets its batcher sleep through
     half-seconds.
 
