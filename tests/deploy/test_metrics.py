@@ -104,8 +104,8 @@ class Load:
         self.stop = threading.Event()
 
     def flood(self) -> None:
-        with gazecrop.Client(self.target, timeout=20, in_flight=300) as client:
-            outcomes = list(client.predict_many([self.photo] * 600, in_flight=300))
+        with gazecrop.Client(self.target, timeout=20, in_flight=600) as client:
+            outcomes = list(client.predict_many([self.photo] * 900, in_flight=600))
         assert any(isinstance(each, gazecrop.Saliency) for each in outcomes)
 
     def trickle(self) -> None:
