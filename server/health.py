@@ -31,9 +31,7 @@ def predict(host: str, port: int, timeout: float = PATIENCE) -> None:
     Raises:
         NoPrediction: it does not.
     """
-    status, answer = ask(
-        host, port, "POST", "models/saliency/infer", *request(PHOTO.read_bytes()), timeout
-    )
+    status, answer = ask(host, port, "POST", INFER, *request(PHOTO.read_bytes()), timeout)
     if status != http.client.OK:
         message = answer.decode(errors="replace")
         raise NoPrediction(f"HTTP status {status}: {message}", busy=status == UNAVAILABLE)

@@ -7,6 +7,8 @@ one beside it in a batch; then it may fit elsewhere or a moment later, and calle
 import re
 from pathlib import Path
 
+from server.errors import ServerError
+
 # mov %rax,%rdi; mov (%rax),%rax; call *0x10(%rax) (the exception's text); mov $1,%edi (INTERNAL);
 # mov %rax,%rsi; call TRITONSERVER_ErrorNew: as in its macros for what shared memory throws
 CAUGHT = re.compile(
@@ -20,9 +22,9 @@ def name(library: Path) -> None:
     """Change a copy of the backend's library.
 
     Raises:
-        ValueError: it is of another release, which is to be looked at.
+        ServerError: it is of another release, which is to be looked at.
     """
     changed, times = CAUGHT.subn(lambda code: code[1] + UNAVAILABLE + code[2], library.read_bytes())
     if times != TIMES:
-        raise ValueError(f"{library.name} is not that of nvidia-pytriton 0.7.0")
+        raise ServerError(f"{library.name} is not that of nvidia-pytriton 0.7.0: install that")
     library.write_bytes(changed)
