@@ -1,7 +1,6 @@
 """Tritons of their own for tests that stop, freeze or fill them."""
 
 import contextlib
-import shutil
 import signal
 import socket
 import socketserver
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server import embedded
+from server.instances import Instances, with_instances
 from tests.conftest import LOGS
 
 
@@ -64,15 +64,5 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 def with_queue_of(size: int, folder: Path) -> Path:
     """A copy of the model repository that decodes one photo at a time and lets so many wait."""
-    repository = folder / "repository"
-    shutil.copytree(embedded.MODEL_REPOSITORY, repository)
-    config = repository / "preprocess" / "config.pbtxt"
-    text = config.read_text()
-    text = text.replace("count: 3", "count: 1").replace("max_batch_size: 32", "max_batch_size: 1")
-    text = text.replace("preferred_batch_size: [ 2 ]", "")
-    assert "max_queue_size: 48" in text
-    config.write_text(text.replace("max_queue_size: 48", f"max_queue_size: {size}"))
-    for name in ("saliency", "crops"):
-        ensemble = repository / name / "config.pbtxt"
-        ensemble.write_text(ensemble.read_text().replace("max_batch_size: 32", "max_batch_size: 1"))
-    return repository
+    instances = Instances(preprocess=1, student=1, windows=1, queue=size, photos=1)
+    return with_instances(embedded.MODEL_REPOSITORY, folder, instances)

@@ -58,6 +58,15 @@ class Prometheus:
             alerts = json.load(response)["data"]["alerts"]
         return {alert["labels"]["alertname"] for alert in alerts}
 
+    def fires(self, alerts: set[str], within: float) -> bool:
+        """Whether all of these are firing, or pending, before so many seconds are over."""
+        deadline = time.monotonic() + within
+        while not alerts <= self.firing():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+        return True
+
 
 @contextlib.contextmanager
 def scraping(folder: Path, targets: dict[str, dict[str, str]]) -> Iterator[Prometheus]:
