@@ -106,12 +106,22 @@ def test_figures_are_set_against_their_targets() -> None:
     held = results.Resources({"decoder": 3}, 400.0, 20.0, 100, 280)
     grown = results.Resources({"decoder": 3}, 440.0, 20.0, 100, 280)
     kills = [("decoder", 30.0)]
-    soak = summary(Plan(), 60.0, (11.0, None), 10.0, endings, kills, (held, grown))
+    soak = summary(
+        Plan(),
+        60.0,
+        (11.0, None),
+        10.0,
+        endings,
+        kills,
+        (held, grown),
+        [400, 510, 401, 430, 440, 470],
+    )
     assert (soak.answered, soak.refused, soak.wrong, soak.lost) == (600, 5, 1, 1)
     assert soak.kills[0].failed == 3
     text = results.markdown(soak)
     assert "| lost, without answer or error | 1 | 0 |" in text
     assert "| memory, from before to after | +10.0% | ± 5% |" in text
+    assert "| memory under load, from the first third to the last | +0.0% |" in text
     assert "| 1 ServerFailed |" in text
     assert "| decoder | 1 |" in text
 

@@ -86,6 +86,8 @@ class Soak:
         lost: neither answer nor error came.
         p50, p99: milliseconds to right answers.
         start, end: what the server held before the kills and after them.
+        megabytes: of memory of its own under load, at the end of each interval between kills, but
+            for those in which it was restarting.
     """
 
     machine: Machine
@@ -104,11 +106,23 @@ class Soak:
     kills: list[Kill]
     start: Resources
     end: Resources
+    megabytes: list[float]
 
     @property
     def growth(self) -> float:
         """By which share the memory changed."""
         return self.end.megabytes / self.start.megabytes - 1
+
+    @property
+    def trend(self) -> float | None:
+        """The same under load, from the first third to the last, by their medians.
+
+        What waits after a kill makes single values rise and fall; what is never given back, all.
+        """
+        third = len(self.megabytes) // 3
+        if not third:
+            return None
+        return median(self.megabytes[-third:]) / median(self.megabytes[:third]) - 1
 
 
 def read(file: Path = FILE) -> Soak | None:
@@ -128,6 +142,7 @@ def summary(
     endings: Sequence[Ending],
     kills: Sequence[tuple[str, float]],
     held: tuple[Resources, Resources],
+    megabytes: list[float],
 ) -> Soak:
     """The figures of a run whose uploads ended so, while parts were killed at their times."""
     counts = Counter(ending.how for ending in endings)
@@ -155,6 +170,7 @@ def summary(
         ],
         start=held[0],
         end=held[1],
+        megabytes=megabytes,
     )
 
 
@@ -208,6 +224,7 @@ def _figures(soak: Soak) -> str:
     backs = [kill.back for kill in soak.kills]
     slowest = "never" if None in backs else f"{max(backs, default=0.0):.1f} s"  # type: ignore[type-var]
     after = soak.sustained_after
+    trend = None if soak.trend is None else f"{soak.trend:+.1%}"
     return table(
         ("", "measured", "target"),
         [
@@ -222,6 +239,7 @@ def _figures(soak: Soak) -> str:
             ("p50, p99 of the right answers, ms", f"{soak.p50:.0f}, {soak.p99:.0f}", ""),
             ("back at the former rate after a kill, slowest", slowest, f"{TARGET_BACK:.0f} s"),
             ("memory, from before to after", f"{soak.growth:+.1%}", f"± {TARGET_MEMORY:.0%}"),
+            ("memory under load, from the first third to the last", trend, ""),
         ],
     )
 

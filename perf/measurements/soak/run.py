@@ -60,7 +60,9 @@ async def _measure(server: Supervised, plan: Plan, say: Say) -> Soak | None:
         await run.heal(start)
         after = None if stop.is_set() else await run.closed_loop()
         held = start, server.resources()
-        return summary(plan, seconds, (sustained, after), offered, run.endings, run.kills, held)
+        return summary(
+            plan, seconds, (sustained, after), offered, run.endings, run.kills, held, run.megabytes
+        )
 
 
 def _stop_by_signals(stop: asyncio.Event) -> None:
@@ -79,6 +81,7 @@ class Run:
     Attributes:
         endings: of all uploads, in order.
         kills: what was killed when, in seconds since the start.
+        megabytes: of memory, at the end of each interval in which nothing was restarting.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Run:
         self._hostile: list[Upload] = []
         self.endings: list[Ending] = []
         self.kills: list[tuple[str, float]] = []
+        self.megabytes: list[float] = []
         self.start()
 
     def start(self) -> None:
@@ -157,7 +161,9 @@ class Run:
             endings, told = self.endings[told:], len(self.endings)
             held = "restarting"
             with contextlib.suppress(KeyError, psutil.NoSuchProcess):
-                held = str(self._server.resources())
+                resources = self._server.resources()
+                self.megabytes.append(resources.megabytes)
+                held = str(resources)
             say(f"{progress(endings)}; {held}")
 
     async def heal(self, start: Resources) -> None:
