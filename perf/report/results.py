@@ -59,7 +59,7 @@ class Plan:
 
 QUICK = Plan(
     seconds=0.05,
-    window_ms=800,
+    window_ms=300,
     bounds=(load.SMALL, load.OPEN_LOOP),
     loads=(load.OPEN_LOOP,),
     concurrencies=(1, IN_FLIGHT),
