@@ -126,12 +126,11 @@ clean: ## remove what these targets make again: .venv and caches; never runs or 
 	rm -rf .venv .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Python compiles what is imported, at its first import; pip would compile all of it, which takes longer.
 .venv/.%: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -c "$$CHECK_PYTHON"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv for: $*"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --editable '.[$*]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 .PRECIOUS: .venv/.%
 
@@ -139,6 +138,6 @@ clean: ## remove what these targets make again: .venv and caches; never runs or 
 	@test -x $(BIN)/python || $(PYTHON) -c "$$CHECK_PYTHON"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "setting up .venv for: detectors"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --upgrade \
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade \
 		--target .venv/detectors --requirement $<
 	@touch $@
