@@ -62,12 +62,13 @@ def ask(
 
 
 def request(photo: bytes) -> tuple[bytes, dict[str, str]]:
-    """Body and headers that ask for a prediction.
+    """Body and headers that ask for a saliency map: Triton skips models that nothing is asked of.
 
     Args:
         photo: its length in 4 bytes, and the file.
     """
     size = {"binary_data_size": len(photo)}
     image = {"name": "IMAGE", "datatype": "BYTES", "shape": [1, 1], "parameters": size}
-    header = json.dumps({"inputs": [image], "outputs": [{"name": "IMAGE_SIZE"}]}).encode()
+    saliency = {"name": "SALIENCY", "parameters": {"binary_data": True}}
+    header = json.dumps({"inputs": [image], "outputs": [saliency]}).encode()
     return header + photo, {"Inference-Header-Content-Length": str(len(header))}
