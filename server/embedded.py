@@ -51,6 +51,8 @@ READY_SECONDS = 60
 STOP_SECONDS = 15
 STANDARD_ERROR = 2
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+# Ends a process group when nobody holds the other end of its input, as where we were killed.
+GUARD = 'read -r _; kill -s KILL -- "-$0"'
 _LIBC = ctypes.CDLL(None)
 
 
@@ -142,6 +144,7 @@ class Triton:
     log: IO[str] | None
     region: int | None
     process: subprocess.Popen[bytes] | None = None
+    _guard: subprocess.Popen[bytes] | None = None
     _copy: threading.Thread | None = None
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -159,6 +162,13 @@ class Triton:
             restore_signals=False,  # SIGXFSZ stays ignored: what is too large fails
             preexec_fn=functools.partial(_bind, os.getpid(), self.region),
         )
+        # Its children outlive it where they wait for a lock that it held.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", GUARD, str(self.process.pid)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         # Its log may outgrow what its files may, so that we write it.
         self._copy = threading.Thread(target=_copy_log, args=(self.process, self.log), daemon=True)
         self._copy.start()
@@ -174,11 +184,12 @@ class Triton:
             self.kill()
 
     def kill(self) -> None:
-        if self.process is None or self._copy is None:
+        if self.process is None or self._guard is None or self._copy is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._guard.communicate()
         self._copy.join(1)
         leftovers.remove(leftovers.SHARED_MEMORY, self.name, keep_lock=True)
 

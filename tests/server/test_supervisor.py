@@ -95,12 +95,14 @@ def test_whatever_dies_is_replaced(tmp_path: Path) -> None:
         os.kill(leader, signal.SIGKILL)
         assert is_back(grpc, supervisor.STOP_SECONDS)  # for which that would be waited
 
+        members = session_of(http)
+        os.kill(living(http)[0], signal.SIGSTOP)  # as one that never learns of the others' end
         process.send_signal(signal.SIGKILL)  # nobody is left to clean up
         process.wait()
     deadline = time.monotonic() + 10
-    while living(http) and time.monotonic() < deadline:
+    while any(map(runs, members)):
+        assert time.monotonic() < deadline, [command_line(each) for each in members if runs(each)]
         time.sleep(0.1)
-    assert not living(http)
     orphans = {path.stem for path in leftovers.SHARED_MEMORY.glob("gazecrop-*.lock")}
     with leftovers.claim():
         pass
