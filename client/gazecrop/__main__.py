@@ -135,7 +135,7 @@ def _add_crop_options(crop: argparse.ArgumentParser) -> None:
     crop.add_argument(
         "--overlay",
         nargs="?",
-        choices=["saliency", "integrity"],
+        type=_map,
         const="saliency",
         metavar="MAP",
         help="also draw a map, saliency (the default) or integrity, and the frames",
@@ -162,6 +162,13 @@ def _client(args: argparse.Namespace) -> Client:
     encrypted = args.tls or args.ca or args.key or args.cert
     tls = TLS(args.ca, args.key, args.cert) if encrypted else None
     return Client(args.server, args.timeout, tls=tls, metadata=metadata, model=args.model)
+
+
+def _map(text: str) -> str:
+    if text not in ("saliency", "integrity"):
+        said = f"{text!r} is neither saliency nor integrity; a photo goes before this option"
+        raise argparse.ArgumentTypeError(said)
+    return text
 
 
 def _size(text: str) -> Size:

@@ -247,7 +247,7 @@ class Call:
         return wait
 
     def _translated(self, error: grpc.RpcError) -> GazecropError:
-        message = error.details()
+        message = (error.details() or "").removeprefix(f"in ensemble '{MODEL}', ")
         through = f" (through the proxy {self.servers.proxy})" if self.servers.proxy else ""
         match error.code():
             case grpc.StatusCode.UNAVAILABLE:

@@ -48,7 +48,7 @@ def test_a_bad_ratio_is_refused_before_anything_is_sent() -> None:
 
 
 def test_a_rejected_image_says_why(client: gazecrop.Client) -> None:
-    with pytest.raises(gazecrop.ImageRejected, match="read: not an image"):
+    with pytest.raises(gazecrop.ImageRejected, match=r"^read: not an image"):
         client.predict(b"no photo")
 
 

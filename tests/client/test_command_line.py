@@ -115,6 +115,14 @@ def test_folders_and_patterns_keep_their_structure(
     assert capsys.readouterr().err == 2 * passed_over  # no progress where nobody watches
 
 
+def test_an_option_that_took_the_photo_says_so(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["crop", "--overlay", str(photo)])
+    assert "a photo goes before this option" in capsys.readouterr().err
+
+
 def test_where_there_is_no_photo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["crop", str(tmp_path)]) == 1
     assert main(["crop", f"{tmp_path}/*.jpg"]) == 1
