@@ -24,6 +24,10 @@ LOW, FORMER = 0.5, 0.9  # of the former rate
 SLOW = 1.0  # seconds to an answer
 TARGET_BACK = 5.0  # seconds
 TARGET_MEMORY = 0.05  # of the memory at the start
+DESCRIPTORS = (
+    "More descriptors are no leak: a process in a dead one's place inherits, once, the sockets with "
+    "which Triton's threads wake each other."
+)
 
 
 @dataclass(frozen=True)
@@ -273,7 +277,7 @@ def _kills(soak: Soak) -> str:
 
 def _held(soak: Soak) -> str:
     start, end = soak.start, soak.end
-    return table(
+    held = table(
         ("what the server holds", "before", "after"),
         [
             ("processes", *(str(sum(held.processes.values())) for held in (start, end))),
@@ -283,6 +287,7 @@ def _held(soak: Soak) -> str:
             ("threads", start.threads, end.threads),
         ],
     )
+    return f"{held}\n{DESCRIPTORS}\n"
 
 
 def _pair(values: Sequence[float]) -> str:
