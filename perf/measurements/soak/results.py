@@ -25,8 +25,8 @@ SLOW = 1.0  # seconds to an answer
 TARGET_BACK = 5.0  # seconds
 TARGET_MEMORY = 0.05  # of the memory at the start
 DESCRIPTORS = (
-    "More descriptors are no leak: a process in a dead one's place inherits, once, the sockets with "
-    "which Triton's threads wake each other."
+    "More descriptors are no leak: a process in a dead one's place inherits, once, the sockets "
+    "with which Triton's threads wake each other."
 )
 
 
