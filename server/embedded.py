@@ -153,6 +153,12 @@ class Triton:
         Raises:
             ServerError: they do not get ready.
         """
+        with _without_environments():
+            process = self._begin()
+            _wait_until_ready(process, self.address)
+        return process
+
+    def _begin(self) -> subprocess.Popen[bytes]:
         self.process = subprocess.Popen(
             self.command,
             env=_environment(),
@@ -172,7 +178,6 @@ class Triton:
         # Its log may outgrow what its files may, so that we write it.
         self._copy = threading.Thread(target=_copy_log, args=(self.process, self.log), daemon=True)
         self._copy.start()
-        _wait_until_ready(self.process, self.address)
         return self.process
 
     def stop(self) -> None:
@@ -366,6 +371,25 @@ def _bind(parent: int, region: int | None) -> None:
         os._exit(1)
     if region is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (region, region))
+
+
+@contextlib.contextmanager
+def _without_environments() -> Iterator[None]:
+    """Remove the folders that Triton makes for models with environments of their own.
+
+    It makes one for each backend in Python, used or not, and leaves it there when it is killed.
+    """
+
+    def made() -> set[Path]:
+        return set(Path("/tmp").glob("python_env_*"))  # Triton heeds no TMPDIR
+
+    before = made()
+    try:
+        yield
+    finally:
+        for folder in made() - before:
+            with contextlib.suppress(OSError):  # it is used, or of another
+                folder.rmdir()
 
 
 def _copy_log(process: subprocess.Popen[bytes], log: IO[str] | None) -> None:

@@ -48,7 +48,7 @@ def runs(process: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> None:
-    address = free_address()
+    address, before = free_address(), litter()
     process = subprocess.Popen(
         [sys.executable, "-m", "server"],
         cwd=ROOT,
@@ -65,6 +65,14 @@ def test_serves_until_interrupted_and_leaves_nothing(number: signal.Signals) -> 
     process.send_signal(number)
     assert process.wait(40) == 0
     assert not [member for member in members if runs(member)]
+    assert litter() <= before
+
+
+def litter() -> set[Path]:
+    """What servers, and Triton by itself, may leave behind."""
+    places = (Path("/tmp"), Path("/dev/shm"))
+    names = ("gazecrop-*", "python_env_*", "triton_python_*")
+    return {path for place in places for name in names for path in place.glob(name)}
 
 
 def test_a_taken_port_is_named() -> None:
