@@ -189,13 +189,15 @@ class Triton:
             self.kill()
 
     def kill(self) -> None:
-        if self.process is None or self._guard is None or self._copy is None:
+        if self.process is None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self._guard.communicate()
-        self._copy.join(1)
+        if self._guard is not None:  # as where a signal came between the two
+            self._guard.communicate()
+        if self._copy is not None:
+            self._copy.join(1)
         leftovers.remove(leftovers.SHARED_MEMORY, self.name, keep_lock=True)
 
 

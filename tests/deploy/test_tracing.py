@@ -16,12 +16,14 @@ from tests.conftest import serving
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ROOT / "deploy" / "kubernetes" / "components" / "tracing" / "arguments.yaml"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-MANY = 40
+CALLS = 40  # of which Triton may overlook half
 
 
 @pytest.fixture(scope="module")
-def collector() -> "Collector":
-    return Collector()
+def collector() -> Iterator["Collector"]:
+    collector = Collector()
+    yield collector
+    collector.server.shutdown()
 
 
 class Collector:
@@ -65,7 +67,6 @@ def traced(
     options = tuple(option.replace(there, here) for option in asked)
     with serving(tmp_path_factory.mktemp("traced"), options=options) as address:
         yield address
-    collector.server.shutdown()
 
 
 def test_a_call_over_http_is_traced_under_its_callers_trace(
@@ -83,7 +84,7 @@ def test_calls_over_grpc_are_traced_under_their_callers_traces(
 ) -> None:
     """Not each: Triton 2.51 overlooks some, as deploy/README.md says."""
     photo = (ROOT / "docs" / "photo.jpg").read_bytes()
-    traces = [f"{number:032x}" for number in range(1, 1 + MANY)]
+    traces = [f"{number:032x}" for number in range(1, 1 + CALLS)]
     with gazecrop.Client(f"{traced.host}:{traced.grpc}", timeout=20) as client:
         for trace in traces:
             client.predict(photo, metadata={"traceparent": traceparent(trace)})

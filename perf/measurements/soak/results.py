@@ -277,7 +277,7 @@ def _kills(soak: Soak) -> str:
 
 def _held(soak: Soak) -> str:
     start, end = soak.start, soak.end
-    held = table(
+    figures = table(
         ("what the server holds", "before", "after"),
         [
             ("processes", *(str(sum(held.processes.values())) for held in (start, end))),
@@ -287,7 +287,7 @@ def _held(soak: Soak) -> str:
             ("threads", start.threads, end.threads),
         ],
     )
-    return f"{held}\n{DESCRIPTORS}\n"
+    return f"{figures}\n{DESCRIPTORS}\n"
 
 
 def _pair(values: Sequence[float]) -> str:
